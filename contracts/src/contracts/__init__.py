@@ -1,0 +1,1 @@
+"""What two Threadkeep services must agree on, and nothing else. Imports no framework but pydantic."""

@@ -1,0 +1,107 @@
+"""Conversations, their items and messages, as the history-service speaks of them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TITLE_MAX_LENGTH = 200
+
+Role = Literal["user", "assistant"]
+ToolCallStatus = Literal["in_progress", "completed", "failed"]
+JsonObject = dict[str, Any]
+
+MessageKind = Literal[
+    "user_message",
+    "assistant_message",
+    "client_tool_call",
+    "widget",
+    "generated_image",
+    "structured_input",
+    "task",
+    "workflow",
+    "end_of_turn",
+    "hidden_context_item",
+    "sdk_hidden_context",
+]
+"""The 11 item types of `chatkit.types.ThreadItem`; the last two are never sent to a browser."""
+
+
+class Wire(BaseModel):
+    """Base of what is sent between services: unknown fields are an error, not a silent loss."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ToolCall(Wire):
+    """One call of a tool: the intent before it runs (`in_progress`), then its result.
+
+    `id` is the model's call id, `output` the tool's answer as text.
+    """
+
+    id: str
+    name: str
+    arguments: JsonObject = Field(default_factory=dict)
+    output: str | None = None
+    status: ToolCallStatus = "in_progress"
+
+
+class Conversation(Wire):
+    """A conversation; its id is the ChatKit thread id. `status` is ChatKit's thread status object."""
+
+    id: str
+    user_id: str
+    title: str | None = None
+    status: JsonObject = Field(default_factory=lambda: {"type": "active"})
+    metadata: JsonObject = Field(default_factory=dict)
+    allowed_image_domains: list[str] | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationCreate(Wire):
+    """A new conversation. Without an id, one is made."""
+
+    id: str | None = None
+    title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
+    metadata: JsonObject = Field(default_factory=dict)
+
+
+class ConversationPut(Wire):
+    """The whole of a ChatKit `ThreadMetadata`, created or replaced under its id."""
+
+    id: str
+    title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
+    status: JsonObject = Field(default_factory=lambda: {"type": "active"})
+    metadata: JsonObject = Field(default_factory=dict)
+    allowed_image_domains: list[str] | None = None
+    created_at: datetime
+
+
+class ConversationPatch(Wire):
+    """Fields to change; what is left out stays."""
+
+    title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
+    status: JsonObject | None = None
+    metadata: JsonObject | None = None
+
+
+class Message(Wire):
+    """REST projection of an item: `content` is plain text, `position` its order in the conversation."""
+
+    id: str
+    conversation_id: str
+    role: Role
+    kind: MessageKind
+    content: str
+    tool_calls: list[ToolCall] = Field(default_factory=list[ToolCall])
+    run_id: str | None = None
+    position: int
+    created_at: datetime
+
+
+class ItemPut(Wire):
+    """An item to store: the exact ChatKit item, and the tool calls it stands for."""
+
+    payload: JsonObject
+    tool_calls: list[ToolCall] = Field(default_factory=list[ToolCall])

@@ -1,0 +1,26 @@
+"""Names of the Redis keys and channels that the chat-service and the agent-worker share."""
+
+RUNS_READY = "runs:ready"
+"""List of run ids. A wake-up only: losing it costs at most one poll of a worker."""
+
+EVENT_FIELD = "f"
+"""The single field of an entry in a run's event log: the frame's bytes."""
+
+
+def events_key(run_id: str) -> str:
+    """Return the stream that is the run's event log; entry ids are `<attempt>-<seq>`."""
+    return f"run:{{{run_id}}}:events"
+
+
+def live_channel(run_id: str) -> str:
+    """Return the pub/sub channel on which the run's frames are published as they are logged."""
+    return f"run:{{{run_id}}}:live"
+
+
+def control_channel(run_id: str) -> str:
+    """Return the pub/sub channel on which the run's worker hears `cancel`."""
+    return f"run:{{{run_id}}}:control"
+
+
+CONTROL_CANCEL = b"cancel"
+"""Message on the control channel: the run row now asks for cancellation."""

@@ -1,0 +1,149 @@
+"""Runs: one execution of the agent each, from `queued` to an end that everybody sees."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.conversations import (
+    Conversation,
+    ConversationPut,
+    ItemPut,
+    JsonObject,
+    MessageKind,
+    Role,
+    ToolCall,
+    Wire,
+)
+
+RunStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
+TerminalStatus = Literal["completed", "failed", "cancelled"]
+RunEventType = Literal["run.in_progress", "run.completed", "run.failed", "run.cancelled"]
+
+TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+
+
+class RunError(Wire):
+    """Why a run failed: a stable code, a sentence for the user, and whether trying again may help."""
+
+    code: str
+    message: str
+    allow_retry: bool = True
+
+
+class RunUsage(Wire):
+    """Model usage of a run, summed over its requests; counts of tokens."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+
+
+class Run(Wire):
+    """A run as its row tells it. `attempt` is the fencing number: 0 before the first claim."""
+
+    id: str
+    conversation_id: str
+    user_id: str
+    status: RunStatus
+    attempt: int
+    error: RunError | None = None
+    usage: RunUsage | None = None
+    cancel_requested_at: datetime | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class RunCreate(Wire):
+    """A run to queue, with the user's message and, for a first message, the conversation it opens.
+
+    All of it is stored in one transaction. Repeating it with the same run id changes nothing.
+    """
+
+    id: str
+    item: JsonObject | None = None
+    conversation: ConversationPut | None = None
+
+
+class RunCreated(Wire):
+    """What was stored: the run, and the message's exact item."""
+
+    run: Run
+    item: JsonObject | None = None
+
+
+class RunClaim(Wire):
+    """A worker asks for the oldest run that can be executed."""
+
+    worker_id: str = Field(min_length=1, max_length=128)
+
+
+class ContextMessage(Wire):
+    """A message as the model gets to see it. Items of the run itself carry its `run_id`."""
+
+    id: str
+    role: Role
+    kind: MessageKind
+    content: str
+    tool_calls: list[ToolCall] = Field(default_factory=list[ToolCall])
+    run_id: str | None = None
+
+
+class Claim(Wire):
+    """A claimed run: what the worker needs to execute it, in one answer.
+
+    `token` lets the worker act for the user within this run until it expires (renewed by each heartbeat);
+    `context` is oldest first and ends with what earlier attempts of this run completed.
+    """
+
+    run: Run
+    conversation: Conversation
+    context: list[ContextMessage]
+    token: str
+    lease_expires_at: datetime
+
+
+class Heartbeat(Wire):
+    """Renewal of a lease by the attempt that holds it."""
+
+    attempt: int
+
+
+class Lease(Wire):
+    """Answer to a heartbeat: the lease's new end, a fresh run token, and whether to stop."""
+
+    token: str
+    lease_expires_at: datetime
+    cancel_requested: bool
+
+
+class RunItemPut(ItemPut):
+    """An item written by an attempt; refused unless that attempt holds the run."""
+
+    attempt: int
+
+
+class RunFinish(Wire):
+    """The end of a run as its worker saw it. `title` names a conversation that has none yet."""
+
+    attempt: int
+    status: TerminalStatus
+    error: RunError | None = None
+    usage: RunUsage | None = None
+    title: str | None = None
+
+
+class RunEvent(Wire):
+    """A frame about the run itself (`event: run`); the last one of a run is terminal."""
+
+    type: RunEventType
+    run_id: str
+    attempt: int
+    error: RunError | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing follows."""
+        return self.type != "run.in_progress"

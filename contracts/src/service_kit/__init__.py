@@ -1,0 +1,1 @@
+"""Runtime code that every Threadkeep service needs, one module per concern."""

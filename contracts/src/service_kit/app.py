@@ -1,0 +1,57 @@
+"""What every FastAPI app of Threadkeep starts from, and how a service is run."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import uvicorn
+from fastapi import FastAPI, Request
+
+from service_kit.health import ReadinessCheck, install_health
+from service_kit.internal_tokens import TokenVerifier
+from service_kit.logging import configure_logging
+from service_kit.metrics import install_metrics
+from service_kit.problems import install_problem_handlers
+from service_kit.requests import RequestIdMiddleware
+from service_kit.settings import ServiceSettings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_service_app(
+    service: str,
+    settings: ServiceSettings,
+    *,
+    lifespan: Lifespan,
+    checks: Callable[[Request], Mapping[str, ReadinessCheck]],
+    description: str = "",
+) -> FastAPI:
+    """Make an app with problem details, request ids, health, metrics and token verification in place."""
+    app = FastAPI(
+        title=f"Threadkeep {service}",
+        description=description,
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.token_verifier = TokenVerifier(service, settings.internal_trust)
+    install_problem_handlers(app)
+    install_health(app, checks)
+    install_metrics(app, service)
+    app.add_middleware(RequestIdMiddleware)
+    return app
+
+
+def run_service(service: str, app: FastAPI, settings: ServiceSettings, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; open requests get the grace period to end."""
+    configure_logging(service, settings.log_format, settings.log_level)
+    uvicorn.run(
+        app,
+        host=settings.bind_host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.shutdown_grace_seconds),
+    )

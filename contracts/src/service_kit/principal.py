@@ -1,0 +1,81 @@
+"""The one FastAPI dependency by which a service knows its caller."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+
+from contracts.principal import Principal
+from service_kit.internal_tokens import InternalTokenError, TokenVerifier
+from service_kit.problems import ProblemError
+
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+class TokenMissingError(ProblemError):
+    """No bearer token was sent."""
+
+    status = 401
+    code = "token_missing"
+    detail = "Sign in first: this request carries no bearer token."
+
+
+class TokenInvalidError(ProblemError):
+    """The bearer token proves nothing here."""
+
+    status = 401
+    code = "token_invalid"
+    detail = "The bearer token is not valid here."
+
+
+class TokenExpiredError(TokenInvalidError):
+    """The bearer token was valid once."""
+
+    code = "token_expired"
+    detail = "The bearer token has expired."
+
+
+class ScopeMissingError(ProblemError):
+    """The caller is known but may not do this."""
+
+    status = 403
+    code = "scope_missing"
+    detail = "The caller's token does not allow this."
+
+
+def bearer_token(request: Request) -> str:
+    """Return the request's bearer token (RFC 6750, section 2.1). Raises TokenMissingError."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenMissingError(headers=_CHALLENGE)
+    return token.strip()
+
+
+def current_principal(request: Request) -> Principal:
+    """Verify the internal token with the app's `state.token_verifier`. Raises a 401 problem."""
+    verifier: TokenVerifier = request.app.state.token_verifier
+    try:
+        principal = verifier.verify(bearer_token(request))
+    except InternalTokenError as error:
+        problem = TokenExpiredError if error.expired else TokenInvalidError
+        raise problem(headers=_CHALLENGE) from error
+    structlog.contextvars.bind_contextvars(principal=principal.user_id or principal.issuer, issuer=principal.issuer)
+    return principal
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+
+
+def require_scope(scope: str, *, user: bool = True) -> Callable[[Principal], Principal]:
+    """Return a dependency that lets only principals with `scope` pass.
+
+    With `user` (the default), the token must also name the user acted for.
+    """
+
+    def check(principal: CurrentPrincipal) -> Principal:
+        if scope not in principal.scopes or (user and principal.user_id is None):
+            raise ScopeMissingError()
+        return principal
+
+    return check

@@ -1,0 +1,46 @@
+"""The request id: made at the edge, passed on for logs and problems, never trusted for identity."""
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_HEADER = b"x-request-id"
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+
+def request_id_of(scope: MutableMapping[str, Any]) -> str | None:
+    """Return the id that `RequestIdMiddleware` gave to the request."""
+    return scope.get("state", {}).get("request_id")
+
+
+class RequestIdMiddleware:
+    """Gives each request an id (the caller's, if well-formed), binds it to the logs and answers with it.
+
+    Pure ASGI: a streamed body is passed through untouched.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request under its id."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        request_id = given.decode() if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != _HEADER]
+                message["headers"] = [*headers, (_HEADER, request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self.app(scope, receive, send_with_id)
