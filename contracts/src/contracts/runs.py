@@ -119,17 +119,26 @@ class Lease(Wire):
     cancel_requested: bool
 
 
-class RunItemPut(ItemPut):
-    """An item written by an attempt; refused unless that attempt holds the run."""
+class RunItemsPut(Wire):
+    """Items written by an attempt, all in one transaction, created or replaced by the `id` in their payload.
+
+    `POST /runs/{run_id}/items`; refused (409) unless that attempt holds the run. A model response is stored as a
+    whole: its text and the intents of its tool calls together, so that a retry knows what remains to be done.
+    """
 
     attempt: int
+    items: list[ItemPut] = Field(min_length=1)
 
 
 class RunFinish(Wire):
-    """The end of a run as its worker saw it. `title` names a conversation that has none yet."""
+    """The end of a run as its worker saw it, with the last items, in one transaction.
+
+    `title` names a conversation that has none yet.
+    """
 
     attempt: int
     status: TerminalStatus
+    items: list[ItemPut] = Field(default_factory=list[ItemPut])
     error: RunError | None = None
     usage: RunUsage | None = None
     title: str | None = None
