@@ -1,0 +1,1 @@
+"""The agent-worker: claims runs, executes the MCP agent and publishes what happens."""

@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -35,3 +36,11 @@ def uuid7() -> UUID:
 def new_id(prefix: IdPrefix) -> str:
     """Return `<prefix>_<32 hex digits>`; ids made by one process sort in the order they were made."""
     return f"{prefix}_{uuid7().hex}"
+
+
+def time_of(identifier: str) -> datetime:
+    """Return when an id made by `new_id` was made (UTC, to the millisecond). Raises ValueError for any other."""
+    value = UUID(hex=identifier.rpartition("_")[2])
+    if value.version != 7:
+        raise ValueError("not a time-ordered id")
+    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)

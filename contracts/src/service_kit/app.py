@@ -14,6 +14,9 @@ from service_kit.problems import install_problem_handlers
 from service_kit.requests import RequestIdMiddleware
 from service_kit.settings import ServiceSettings
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than every client keeps one, so that none meets a closing one."""
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -53,5 +56,6 @@ def run_service(service: str, app: FastAPI, settings: ServiceSettings, port: int
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.shutdown_grace_seconds),
     )

@@ -1,6 +1,6 @@
 """The one FastAPI dependency by which a service knows its caller."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import structlog
@@ -52,8 +52,11 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
-def current_principal(request: Request) -> Principal:
-    """Verify the internal token with the app's `state.token_verifier`. Raises a 401 problem."""
+async def current_principal(request: Request) -> Principal:
+    """Verify the internal token with the app's `state.token_verifier`. Raises a 401 problem.
+
+    A coroutine, so that FastAPI runs it in the request's own context: what a worker thread binds to the logs is lost.
+    """
     verifier: TokenVerifier = request.app.state.token_verifier
     try:
         principal = verifier.verify(bearer_token(request))
@@ -67,13 +70,13 @@ def current_principal(request: Request) -> Principal:
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
-def require_scope(scope: str, *, user: bool = True) -> Callable[[Principal], Principal]:
+def require_scope(scope: str, *, user: bool = True) -> Callable[[Principal], Awaitable[Principal]]:
     """Return a dependency that lets only principals with `scope` pass.
 
     With `user` (the default), the token must also name the user acted for.
     """
 
-    def check(principal: CurrentPrincipal) -> Principal:
+    async def check(principal: CurrentPrincipal) -> Principal:
         if scope not in principal.scopes or (user and principal.user_id is None):
             raise ScopeMissingError()
         return principal

@@ -15,6 +15,8 @@ from service_kit.requests import request_id_of
 
 log = structlog.get_logger(__name__)
 
+_TITLES = {status.value: status.phrase for status in HTTPStatus}
+
 
 class ProblemError(Exception):
     """A fact that the caller is told: subclass it once per fact, with `status` and `code` as class attributes.
@@ -60,7 +62,7 @@ def problem_response(
     **extra: Any,
 ) -> Response:
     """Build an `application/problem+json` response."""
-    title = HTTPStatus(status).phrase if status in HTTPStatus else "Error"
+    title = _TITLES.get(status, "Error")
     problem = Problem(title=title, status=status, detail=detail, code=code, request_id=request_id, **extra)
     return Response(
         problem.model_dump_json(exclude_none=True),

@@ -1,0 +1,32 @@
+"""What a user is told when a run fails: a stable code and a sentence, never the exception's own text."""
+
+from agents.exceptions import MaxTurnsExceeded
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AuthenticationError, RateLimitError
+
+from agent_worker.models.recorded import ModelFailedError
+from agent_worker.tools.pool import ToolsUnreachableError
+from contracts.runs import RunError
+
+DEADLINE = RunError(code="deadline", message="The answer took too long and was stopped. Please try again.")
+
+_KNOWN: tuple[tuple[type[Exception], RunError], ...] = (
+    (MaxTurnsExceeded, RunError(code="max_turns", message="The answer needed too many steps and was stopped.")),
+    (APITimeoutError, RunError(code="model_timeout", message="The model did not answer in time. Please try again.")),
+    (APIConnectionError, RunError(code="model_unreachable", message="The model cannot be reached. Please try again.")),
+    (RateLimitError, RunError(code="model_rate_limited", message="The model is busy. Please try again in a moment.")),
+    (
+        AuthenticationError,
+        RunError(code="model_key_refused", message="The model refuses the configured key.", allow_retry=False),
+    ),
+    (APIStatusError, RunError(code="model_error", message="The model answered with an error. Please try again.")),
+    (ModelFailedError, RunError(code="model_error", message="The model broke off its answer. Please try again.")),
+    (ToolsUnreachableError, RunError(code="tools_unreachable", message="The tools cannot be reached. Try again.")),
+)
+
+
+def failure_of(error: BaseException) -> RunError:
+    """Return what to tell of an exception that ended a run."""
+    for kind, failure in _KNOWN:
+        if isinstance(error, kind):
+            return failure
+    return RunError(code="internal_error", message="Something went wrong while answering. Please try again.")

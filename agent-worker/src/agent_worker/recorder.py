@@ -1,0 +1,164 @@
+"""Turns what the model does into stored items and published events of one attempt.
+
+A model response is stored as a whole: its text together with the intents of its tool calls, before any of them is
+executed. The last response, which calls no tools, is stored together with the run's end. Nothing is published as done
+before it is stored.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from agents.items import TResponseOutputItem
+from mcp.types import CallToolResult, TextContent
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+
+from agent_worker import events
+from agent_worker.run_log import RunLog
+from contracts.conversations import ItemPut, JsonObject, ToolCall
+from contracts.ids import new_id
+
+CANCELLED_OUTPUT = "The run ended before the tool answered; whether it had an effect is not known."
+BAD_ARGUMENTS_OUTPUT = "The arguments are not a JSON object."
+UNKNOWN_TOOL_OUTPUT = "There is no such tool."
+
+Store = Callable[[list[ItemPut]], Awaitable[None]]
+"""Stores items under the run's fence, or raises."""
+
+Execute = Callable[[ToolCall], Awaitable[ToolCall]]
+"""Executes a call and returns it with its output and final status."""
+
+
+@dataclass
+class _Text:
+    """An assistant message that is being streamed."""
+
+    item_id: str
+    parts: list[str] = field(default_factory=list[str])
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+class Recorder:
+    """Records one attempt. Not shared between attempts or runs."""
+
+    def __init__(self, thread_id: str, log: RunLog, store: Store, execute: Execute) -> None:
+        self._thread_id = thread_id
+        self._log = log
+        self._store = store
+        self._execute = execute
+        self._texts: dict[int, _Text] = {}
+        self._calls: dict[str, tuple[str, ToolCall]] = {}
+        self._unshown: list[str] = []
+        self.tools: Mapping[str, bool] = {}
+        """Names of the known tools, each with whether it only reads."""
+
+    def text_delta(self, output_index: int, delta: str) -> None:
+        """The model says more in the message at `output_index` of its response."""
+        message = self._texts.get(output_index)
+        if message is None:
+            message = self._start_text(output_index)
+        message.parts.append(delta)
+        self._log.append_text(message.item_id, delta)
+
+    async def response_completed(self, output: Sequence[TResponseOutputItem]) -> None:
+        """Take in a whole model response; if it calls tools, store its text and their intents."""
+        for index, item in enumerate(output):
+            if isinstance(item, ResponseOutputMessage) and index not in self._texts and (text := _text_of(item)):
+                self.text_delta(index, text)
+        calls = [item for item in output if isinstance(item, ResponseFunctionToolCall)]
+        if not calls:
+            return
+        recorded = [(new_id("msg"), self._intent(call)) for call in calls]
+        self._calls.update({call.id: (item_id, call) for item_id, call in recorded})
+        await self._store([*self._text_puts(), *(self._call_put(item_id, call) for item_id, call in recorded)])
+        self.publish_texts()
+        for item_id, call in recorded:
+            self._log.append(events.item_added(events.tool_item(item_id, self._thread_id, call)))
+            if call.status != "in_progress":
+                self._publish_result(item_id, call)
+
+    async def run_call(self, call_id: str) -> CallToolResult:
+        """Execute a recorded call, store its result, then show it. A call that has its result gives it again."""
+        item_id, call = self._calls[call_id]
+        if call.status == "in_progress":
+            call = await self._execute(call)
+            await self._store([self._call_put(item_id, call)])
+            self._calls[call_id] = (item_id, call)
+            self._publish_result(item_id, call)
+        content = TextContent(type="text", text=call.output or "")
+        return CallToolResult(content=[content], is_error=call.status == "failed")
+
+    async def resume_call(self, item_id: str, call: ToolCall) -> ToolCall:
+        """Execute a call whose intent an earlier attempt recorded; returns it with its result."""
+        self._calls[call.id] = (item_id, call)
+        await self.run_call(call.id)
+        return self._calls[call.id][1]
+
+    def last_items(self) -> list[ItemPut]:
+        """Return what the run's end stores: the answer, complete or not, and tool calls that got no result."""
+        for call_id, (item_id, call) in self._calls.items():
+            if call.status == "in_progress":
+                failed = call.model_copy(update={"status": "failed", "output": CANCELLED_OUTPUT})
+                self._calls[call_id] = (item_id, failed)
+                self._unshown.append(call_id)
+        return [*self._text_puts(), *(self._call_put(*self._calls[call_id]) for call_id in self._unshown)]
+
+    def publish_last_items(self) -> None:
+        """Show as done what `last_items` returned, now that it is stored."""
+        self.publish_texts()
+        while self._unshown:
+            self._publish_result(*self._calls[self._unshown.pop(0)])
+
+    def publish_texts(self) -> None:
+        """Show the streamed messages as done."""
+        for message in self._texts.values():
+            item = events.assistant_item(message.item_id, self._thread_id, message.text)
+            self._log.append(events.text_finished(message.item_id, message.text), events.item_done(item))
+        self._texts.clear()
+
+    def _start_text(self, output_index: int) -> _Text:
+        message = self._texts[output_index] = _Text(new_id("msg"))
+        empty = events.assistant_item(message.item_id, self._thread_id, None)
+        self._log.append(events.item_added(empty), events.text_started(message.item_id))
+        return message
+
+    def _intent(self, item: ResponseFunctionToolCall) -> ToolCall:
+        """Return the call as it is recorded; one that cannot be executed is recorded as failed."""
+        arguments = _arguments_of(item)
+        if item.name not in self.tools:
+            return ToolCall(id=item.call_id, name=item.name, output=UNKNOWN_TOOL_OUTPUT, status="failed")
+        if arguments is None:
+            return ToolCall(id=item.call_id, name=item.name, output=BAD_ARGUMENTS_OUTPUT, status="failed")
+        return ToolCall(id=item.call_id, name=item.name, arguments=arguments)
+
+    def _text_puts(self) -> list[ItemPut]:
+        return [
+            ItemPut(payload=events.assistant_item(message.item_id, self._thread_id, message.text))
+            for message in self._texts.values()
+        ]
+
+    def _call_put(self, item_id: str, call: ToolCall) -> ItemPut:
+        return ItemPut(payload=events.tool_item(item_id, self._thread_id, call), tool_calls=[call])
+
+    def _publish_result(self, item_id: str, call: ToolCall) -> None:
+        item = events.tool_item(item_id, self._thread_id, call)
+        self._log.append(events.widget_updated(item_id, item["widget"]), events.item_done(item))
+        if call.status == "completed" and not self.tools.get(call.name, False):
+            self._log.append(events.client_effect(events.TASKS_CHANGED_EFFECT, {"tool": call.name}))
+
+
+def _text_of(message: ResponseOutputMessage) -> str:
+    return "".join(part.text if isinstance(part, ResponseOutputText) else part.refusal for part in message.content)
+
+
+def _arguments_of(call: ResponseFunctionToolCall) -> JsonObject | None:
+    """Return the arguments that the model wrote, or None if they are not a JSON object."""
+    try:
+        value = json.loads(call.arguments or "{}")
+    except ValueError:
+        return None
+    return cast("JsonObject", value) if isinstance(value, dict) else None

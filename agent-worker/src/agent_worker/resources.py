@@ -1,0 +1,58 @@
+"""What a worker holds open: the history-service, Redis, the tool server's connections and the model."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from agents import Model
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from agent_worker.models.provider import create_model
+from agent_worker.settings import Settings
+from agent_worker.tools.pool import ToolPool
+from history_client.worker import WorkerHistoryClient
+from service_kit.http import create_http_client
+from service_kit.internal_tokens import TokenSigner
+
+REDIS_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Open for as long as the worker runs."""
+
+    history: WorkerHistoryClient
+    redis: Redis
+    wake_redis: Redis
+    """A connection of its own for the blocking read of wake-ups: without a read timeout."""
+
+    tools: ToolPool
+    model: Model
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
+    """Open everything, and close it at the end. Nothing is asked yet: a dependency that is down is waited for later."""
+    if settings.internal_signing_key is None:
+        raise ValueError("INTERNAL_SIGNING_KEY is not set")
+    signer = TokenSigner("agent-worker", settings.internal_signing_key.get_secret_value())
+    no_retry = Retry(NoBackoff(), 0)
+    redis = Redis.from_url(settings.redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, retry=no_retry)
+    wake_redis = Redis.from_url(settings.redis_url, socket_timeout=None, retry=no_retry)
+    tools = ToolPool(
+        f"{settings.tools_url}/mcp",
+        size=settings.tool_connections,
+        timeout_seconds=settings.tool_timeout_seconds,
+        attempts=settings.tool_attempts,
+    )
+    model = create_model(settings)
+    async with create_http_client(settings.history_url) as http:
+        try:
+            yield Resources(WorkerHistoryClient(http, signer), redis, wake_redis, tools, model)
+        finally:
+            await tools.close()
+            await model.close()
+            await redis.aclose()
+            await wake_redis.aclose()

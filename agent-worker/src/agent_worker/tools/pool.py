@@ -1,0 +1,94 @@
+"""A small pool of MCP connections. One connection carries one call at a time, and opening one costs 40 ms."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import structlog
+from agents.mcp import MCPServerStreamableHttp
+from mcp.types import CallToolResult, Tool
+
+from contracts.conversations import JsonObject
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+RETRY_SECONDS = 0.25
+CLOSE_SECONDS = 2.0
+
+
+class ToolsUnreachableError(Exception):
+    """The tool server did not answer, however often it was asked."""
+
+
+class ToolPool:
+    """Lends connections to the tool server at `url`, at most `size` at once, and closes broken ones.
+
+    A call whose connection broke is repeated up to `attempts` times: its idempotency key makes that safe.
+    """
+
+    def __init__(self, url: str, *, size: int, timeout_seconds: float, attempts: int) -> None:
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+        self._attempts = attempts
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[MCPServerStreamableHttp] = []
+        self._tools: list[Tool] | None = None
+
+    async def tools(self) -> list[Tool]:
+        """Return the server's tools, asked for once. Raises ToolsUnreachableError."""
+        if self._tools is None:
+            self._tools = await self._with_retries(lambda server: server.list_tools())
+        return self._tools
+
+    async def call(self, name: str, arguments: JsonObject, meta: JsonObject) -> CallToolResult:
+        """Call a tool. Its own errors come back as a result with `isError`. Raises ToolsUnreachableError."""
+        return await self._with_retries(lambda server: server.call_tool(name, arguments, meta))
+
+    async def close(self) -> None:
+        """Close every idle connection."""
+        while self._idle:
+            await self._discard(self._idle.pop())
+
+    async def _with_retries(self, operation: Callable[[MCPServerStreamableHttp], Awaitable[Answer]]) -> Answer:
+        for attempt in range(1, self._attempts + 1):
+            try:
+                async with self._connection() as server:
+                    return await operation(server)
+            except Exception as error:
+                log.warning("tool_connection_broke", attempt=attempt, error=type(error).__name__)
+                if attempt == self._attempts:
+                    raise ToolsUnreachableError(self._url) from error
+                await asyncio.sleep(RETRY_SECONDS * attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[MCPServerStreamableHttp]:
+        async with self._slots:
+            server = self._idle.pop() if self._idle else await self._connect()
+            try:
+                yield server
+            except BaseException:
+                await self._discard(server)
+                raise
+            self._idle.append(server)
+
+    async def _connect(self) -> MCPServerStreamableHttp:
+        server = MCPServerStreamableHttp(
+            params={"url": self._url, "timeout": self._timeout_seconds},
+            name="tasks",
+            client_session_timeout_seconds=self._timeout_seconds,
+        )
+        async with asyncio.timeout(self._timeout_seconds):
+            await server.connect()
+        return server
+
+    async def _discard(self, server: MCPServerStreamableHttp) -> None:
+        """Close a connection that may be broken: what goes wrong now no longer matters to anybody."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await server.cleanup()
+        except Exception as error:
+            log.info("tool_connection_close_failed", error=type(error).__name__)
