@@ -102,6 +102,7 @@ def thread_updated(conversation: Conversation, title: str) -> bytes:
         "title": title,
         "created_at": conversation.created_at.isoformat(),
         "status": conversation.status,
+        "metadata": {},
         "items": {"data": [], "has_more": False},
     }
     return encode({"type": "thread.updated", "thread": thread})

@@ -16,8 +16,8 @@ def test_a_tool_call_stands_right_before_its_output() -> None:
     call = ToolCall(id="c1", name="add_task", arguments={"title": "milk"}, output='{"task": {}}', status="completed")
     items = to_input([message("user", "add milk"), message("assistant", "Add task: Success", call)])
     assert [item.get("type") for item in items] == ["message", "function_call", "function_call_output"]
-    assert json.loads(items[1]["arguments"]) == {"title": "milk"}  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess]
-    assert items[2]["output"] == '{"task": {}}'  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess]
+    assert json.loads(str(items[1].get("arguments"))) == {"title": "milk"}
+    assert items[2].get("output") == '{"task": {}}'
 
 
 def test_a_call_without_a_result_is_told_as_interrupted() -> None:
