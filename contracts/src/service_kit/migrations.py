@@ -1,6 +1,7 @@
 """Migrations with Alembic: one schema per service, safe to run in parallel and again.
 
-The whole upgrade is one transaction under an advisory lock, so a second runner waits and then finds nothing to do.
+The whole upgrade is one transaction under an advisory lock, so a second process waits and then finds nothing to do.
+(Within one process, one upgrade at a time: Alembic's context is global.)
 Only services with a database import this module; it needs `alembic`.
 """
 
