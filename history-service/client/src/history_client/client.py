@@ -1,0 +1,231 @@
+"""The history-service as a user's side sees it: conversations, items, messages and runs.
+
+    history = HistoryClient(create_http_client(settings.history_url), TokenSigner("chat-service", key))
+    mine = history.as_user(user_id, request_id=request_id)
+    conversation = await mine.get_conversation(conversation_id)
+
+Every method raises a `HistoryError` (see `errors`): 403 and 404 as `HistoryForbiddenError`, `HistoryNotFoundError`.
+"""
+
+from urllib.parse import quote
+
+import httpx
+from pydantic import TypeAdapter
+
+from contracts import principal
+from contracts.conversations import (
+    Conversation,
+    ConversationCreate,
+    ConversationPatch,
+    ConversationPut,
+    ItemPut,
+    JsonObject,
+    Message,
+    ToolCall,
+)
+from contracts.pages import DEFAULT_PAGE_LIMIT, Order, Page
+from contracts.runs import Run, RunCreate, RunCreated
+from history_client.tokens import TokenCache
+from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
+from service_kit.internal_tokens import TokenSigner
+
+_CONVERSATIONS = TypeAdapter(Page[Conversation])
+_ITEMS = TypeAdapter(Page[JsonObject])
+_MESSAGES = TypeAdapter(Page[Message])
+_RUNS = TypeAdapter(Page[Run])
+_ITEM: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+
+
+def path_of(*segments: str) -> str:
+    """Return a path of the segments, each quoted whole: an id cannot reach another route."""
+    return "/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _page(limit: int, after: str | None, order: Order) -> dict[str, str | int]:
+    query: dict[str, str | int] = {"limit": limit, "order": order}
+    if after is not None:
+        query["after"] = after
+    return query
+
+
+class HistoryClient:
+    """The history-service for a service that acts for users; tokens are signed as that service.
+
+    `http` is shared and closed by its owner. `retries` and `backoff_seconds` are for failed connections.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        signer: TokenSigner,
+        *,
+        retries: int = DEFAULT_RETRIES,
+        backoff_seconds: float = DEFAULT_BACKOFF_SECONDS,
+    ) -> None:
+        self._transport = HistoryTransport(http, retries=retries, backoff_seconds=backoff_seconds)
+        self._tokens = TokenCache(signer)
+
+    def as_user(self, user_id: str, *, request_id: str | None = None) -> "UserHistory":
+        """Return the history of one user, for one request."""
+        return UserHistory(self._transport, self._tokens, user_id, request_id)
+
+
+class UserHistory:
+    """What one user may see and do; made by `HistoryClient.as_user`, cheap enough for one request."""
+
+    def __init__(self, transport: HistoryTransport, tokens: TokenCache, user_id: str, request_id: str | None) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._user_id = user_id
+        self._request_id = request_id
+
+    async def create_conversation(self, conversation: ConversationCreate) -> Conversation:
+        """Create a conversation; repeating it with the same id gives `HistoryConflictError`."""
+        response = await self._send(
+            "POST",
+            path_of("conversations"),
+            principal.CONVERSATIONS_WRITE,
+            conversation.model_dump_json(),
+            idempotent=conversation.id is not None,
+        )
+        return Conversation.model_validate_json(response.content)
+
+    async def get_conversation(self, conversation_id: str) -> Conversation:
+        """Return a conversation."""
+        response = await self._send("GET", path_of("conversations", conversation_id), principal.CONVERSATIONS_READ)
+        return Conversation.model_validate_json(response.content)
+
+    async def put_conversation(self, conversation: ConversationPut) -> Conversation:
+        """Create a conversation under its id, or replace its title, status, metadata and image domains."""
+        path = path_of("conversations", conversation.id)
+        response = await self._send("PUT", path, principal.CONVERSATIONS_WRITE, conversation.model_dump_json())
+        return Conversation.model_validate_json(response.content)
+
+    async def patch_conversation(self, conversation_id: str, patch: ConversationPatch) -> Conversation:
+        """Change the fields that were set on `patch`; an explicit `title=None` takes the title away."""
+        response = await self._send(
+            "PATCH",
+            path_of("conversations", conversation_id),
+            principal.CONVERSATIONS_WRITE,
+            patch.model_dump_json(exclude_unset=True),
+        )
+        return Conversation.model_validate_json(response.content)
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        """Delete a conversation with its messages and runs."""
+        await self._send("DELETE", path_of("conversations", conversation_id), principal.CONVERSATIONS_WRITE)
+
+    async def list_conversations(
+        self, *, limit: int = DEFAULT_PAGE_LIMIT, after: str | None = None, order: Order = "desc"
+    ) -> Page[Conversation]:
+        """Return a page by time of the last change. `after` is the `after` of the page before."""
+        response = await self._send(
+            "GET", path_of("conversations"), principal.CONVERSATIONS_READ, query=_page(limit, after, order)
+        )
+        return _CONVERSATIONS.validate_json(response.content)
+
+    async def list_items(
+        self,
+        conversation_id: str,
+        *,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        after: str | None = None,
+        order: Order = "asc",
+        include_hidden: bool = False,
+    ) -> Page[JsonObject]:
+        """Return a page of exact ChatKit items by position. `after` is the id of the last item seen."""
+        query = _page(limit, after, order)
+        if include_hidden:
+            query["hidden"] = "true"
+        path = path_of("conversations", conversation_id, "items")
+        response = await self._send("GET", path, principal.CONVERSATIONS_READ, query=query)
+        return _ITEMS.validate_json(response.content)
+
+    async def get_item(self, conversation_id: str, item_id: str) -> JsonObject:
+        """Return one exact ChatKit item, a hidden one too."""
+        path = path_of("conversations", conversation_id, "items", item_id)
+        response = await self._send("GET", path, principal.CONVERSATIONS_READ)
+        return _ITEM.validate_json(response.content)
+
+    async def put_item(
+        self, conversation_id: str, item_id: str, payload: JsonObject, tool_calls: list[ToolCall] | None = None
+    ) -> JsonObject:
+        """Append an item, or replace the one with its id; its position stays. Returns what is stored."""
+        path = path_of("conversations", conversation_id, "items", item_id)
+        body = ItemPut(payload=payload, tool_calls=tool_calls or []).model_dump_json()
+        response = await self._send("PUT", path, principal.CONVERSATIONS_WRITE, body)
+        return _ITEM.validate_json(response.content)
+
+    async def delete_item(self, conversation_id: str, item_id: str) -> None:
+        """Delete one item."""
+        path = path_of("conversations", conversation_id, "items", item_id)
+        await self._send("DELETE", path, principal.CONVERSATIONS_WRITE)
+
+    async def list_messages(
+        self,
+        conversation_id: str,
+        *,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        after: str | None = None,
+        order: Order = "asc",
+    ) -> Page[Message]:
+        """Return a page of messages (the REST projection, without hidden items) by position."""
+        path = path_of("conversations", conversation_id, "messages")
+        response = await self._send("GET", path, principal.CONVERSATIONS_READ, query=_page(limit, after, order))
+        return _MESSAGES.validate_json(response.content)
+
+    async def create_run(self, conversation_id: str, run: RunCreate) -> RunCreated:
+        """Store the user's message, the run and, if given, the conversation, all or nothing.
+
+        Repeating it with the same run id returns what was stored the first time.
+        """
+        path = path_of("conversations", conversation_id, "runs")
+        response = await self._send("POST", path, principal.RUNS_CREATE, run.model_dump_json())
+        return RunCreated.model_validate_json(response.content)
+
+    async def list_runs(
+        self,
+        conversation_id: str,
+        *,
+        active: bool = False,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        after: str | None = None,
+        order: Order = "asc",
+    ) -> Page[Run]:
+        """Return a page of runs in the order they were made; with `active`, only those that have not ended."""
+        query = _page(limit, after, order)
+        if active:
+            query["active"] = "true"
+        path = path_of("conversations", conversation_id, "runs")
+        response = await self._send("GET", path, principal.RUNS_READ, query=query)
+        return _RUNS.validate_json(response.content)
+
+    async def get_run(self, run_id: str) -> Run:
+        """Return a run."""
+        response = await self._send("GET", path_of("runs", run_id), principal.RUNS_READ)
+        return Run.model_validate_json(response.content)
+
+    async def cancel_run(self, run_id: str) -> Run:
+        """Ask for a run to end. A queued one, or one whose worker is gone, has ended in the answer."""
+        response = await self._send("POST", path_of("runs", run_id, "cancel"), principal.RUNS_CANCEL)
+        return Run.model_validate_json(response.content)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        body: str | None = None,
+        *,
+        query: dict[str, str | int] | None = None,
+        idempotent: bool = True,
+    ) -> httpx.Response:
+        return await self._transport.send(
+            method,
+            path,
+            token=self._tokens.token(scope, self._user_id),
+            request_id=self._request_id,
+            body=body,
+            query=query,
+            idempotent=idempotent,
+        )

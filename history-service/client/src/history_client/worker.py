@@ -1,0 +1,79 @@
+"""The history-service as a worker sees it: claim a run, keep its lease, store its items, end it.
+
+A worker signs for itself only (`runs:work`). For a run's user it acts with the run token that the claim and each
+heartbeat hand out. `LeaseLostError` from any method means: this attempt may not go on; stop at once.
+"""
+
+import httpx
+
+from contracts import principal
+from contracts.runs import Claim, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
+from history_client.client import path_of
+from history_client.tokens import TokenCache
+from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
+from service_kit.internal_tokens import TokenSigner
+
+_NO_CONTENT = 204
+
+
+class WorkerHistoryClient:
+    """The history-service for an agent-worker. `http` is shared and closed by its owner."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        signer: TokenSigner,
+        *,
+        retries: int = DEFAULT_RETRIES,
+        backoff_seconds: float = DEFAULT_BACKOFF_SECONDS,
+    ) -> None:
+        self._transport = HistoryTransport(http, retries=retries, backoff_seconds=backoff_seconds)
+        self._tokens = TokenCache(signer)
+
+    async def claim_run(self, worker_id: str) -> Claim | None:
+        """Claim the oldest run that can be executed, or return None.
+
+        Not repeated once it was sent: a second claim would take a second run.
+        """
+        response = await self._transport.send(
+            "POST",
+            "/runs/claim",
+            token=self._tokens.token(principal.RUNS_WORK),
+            body=RunClaim(worker_id=worker_id).model_dump_json(),
+            idempotent=False,
+        )
+        return None if response.status_code == _NO_CONTENT else Claim.model_validate_json(response.content)
+
+    async def heartbeat(self, run_id: str, attempt: int) -> Lease:
+        """Renew the lease; the answer has a fresh run token and tells whether the user wants the run to stop."""
+        response = await self._transport.send(
+            "POST",
+            path_of("runs", run_id, "heartbeat"),
+            token=self._tokens.token(principal.RUNS_WORK),
+            body=Heartbeat(attempt=attempt).model_dump_json(),
+        )
+        return Lease.model_validate_json(response.content)
+
+    async def release_run(self, run_id: str, attempt: int) -> None:
+        """Give the run back, so that another worker can claim it at once."""
+        await self._transport.send(
+            "POST",
+            path_of("runs", run_id, "release"),
+            token=self._tokens.token(principal.RUNS_WORK),
+            body=Heartbeat(attempt=attempt).model_dump_json(),
+            idempotent=False,
+        )
+
+    async def put_run_items(self, run_id: str, items: RunItemsPut, *, token: str) -> None:
+        """Store or replace items of the run, all or nothing, under the run token. They are stored when this returns."""
+        path = path_of("runs", run_id, "items")
+        await self._transport.send("POST", path, token=token, body=items.model_dump_json())
+
+    async def finish_run(self, run_id: str, finish: RunFinish, *, token: str) -> Run:
+        """Store the last items and end the run, in one transaction, under the run token.
+
+        Repeating it with the same attempt and status changes nothing.
+        """
+        path = path_of("runs", run_id, "finish")
+        response = await self._transport.send("POST", path, token=token, body=finish.model_dump_json())
+        return Run.model_validate_json(response.content)

@@ -1,0 +1,1 @@
+"""Alembic migrations of schema `history`; run by `history_service.migrate`."""

@@ -1,0 +1,95 @@
+"""Runs from the workers' side: claimed, kept and given back."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.principal import RUNS_ITEMS, TASKS
+from contracts.runs import Claim, Lease
+from history_service.domain import max_attempts_error, run_token_seconds
+from history_service.errors import LeaseLostError
+from history_service.storage.conversations import ConversationStore
+from history_service.storage.leases import ClaimedRun, LeaseStore
+from history_service.storage.messages import MessageStore
+from history_service.storage.roles import USER_ROLE
+from service_kit.database import assume
+from service_kit.internal_tokens import TokenSigner
+
+RUN_TOKEN_AUDIENCE = ("history-service", "task-tools")
+RUN_TOKEN_SCOPES = (RUNS_ITEMS, TASKS)
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseService:
+    """Hands out runs to workers, within one transaction that begins as the dispatcher."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        signer: TokenSigner,
+        *,
+        lease: timedelta,
+        max_attempts: int,
+        context_messages: int,
+    ) -> None:
+        self._connection = connection
+        self._leases = LeaseStore(connection)
+        self._signer = signer
+        self._lease = lease
+        self._max_attempts = max_attempts
+        self._context_messages = context_messages
+
+    async def claim(self, worker_id: str) -> Claim | None:
+        """Give the oldest run that can be executed to the worker, with all it needs for it; None if there is none.
+
+        First ends the runs that were abandoned for good, which may free the ones queued behind them.
+        """
+        abandoned = await self._leases.end_abandoned(self._max_attempts, max_attempts_error(self._max_attempts))
+        for run_id in abandoned:
+            log.warning("run_abandoned", run=run_id)
+        claimed = await self._leases.claim(worker_id, self._lease)
+        if claimed is None:
+            return None
+        log.info("run_claimed", run=claimed.run.id, attempt=claimed.run.attempt, worker=worker_id)
+        return await self._as_user(claimed)
+
+    async def renew(self, run_id: str, attempt: int) -> Lease:
+        """Renew the lease of the attempt that holds the run. Raises LeaseLostError for any other."""
+        renewed = await self._leases.renew(run_id, attempt, self._lease)
+        if renewed is None:
+            raise LeaseLostError()
+        return Lease(
+            token=self._token(run_id, renewed.user_id),
+            lease_expires_at=renewed.expires_at,
+            cancel_requested=renewed.cancel_requested,
+        )
+
+    async def release(self, run_id: str, attempt: int) -> None:
+        """Give the run back to the queue. Raises LeaseLostError if the attempt does not hold it."""
+        if not await self._leases.release(run_id, attempt):
+            raise LeaseLostError()
+        log.info("run_released", run=run_id, attempt=attempt)
+
+    async def _as_user(self, claimed: ClaimedRun) -> Claim:
+        run = claimed.run
+        await assume(self._connection, USER_ROLE, run.user_id)
+        conversation = await ConversationStore(self._connection, run.user_id).get(run.conversation_id)
+        messages = MessageStore(self._connection, run.user_id)
+        return Claim(
+            run=run,
+            conversation=conversation,
+            context=await messages.context(run.conversation_id, claimed.turn, self._context_messages),
+            token=self._token(run.id, run.user_id),
+            lease_expires_at=claimed.expires_at,
+        )
+
+    def _token(self, run_id: str, user_id: str) -> str:
+        return self._signer.sign(
+            RUN_TOKEN_AUDIENCE,
+            RUN_TOKEN_SCOPES,
+            user_id=user_id,
+            run_id=run_id,
+            seconds=run_token_seconds(self._lease),
+        )

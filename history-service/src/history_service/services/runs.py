@@ -1,0 +1,90 @@
+"""Runs from the user's side: made with their message, written by the attempt that holds them, ended."""
+
+import structlog
+
+from contracts.conversations import ItemPut
+from contracts.runs import TERMINAL_STATUSES, Run, RunCreate, RunCreated, RunFinish, RunItemsPut
+from history_service.domain import RunTurn, item_of
+from history_service.errors import AttemptStaleError, ItemConflictError, RunConflictError, RunFinishedError
+from history_service.storage.conversations import ConversationStore
+from history_service.storage.messages import MessageStore
+from history_service.storage.runs import RunStore
+
+log = structlog.get_logger(__name__)
+
+
+class RunService:
+    """Makes, feeds and ends the runs of one user, within one transaction."""
+
+    def __init__(self, conversations: ConversationStore, messages: MessageStore, runs: RunStore) -> None:
+        self._conversations = conversations
+        self._messages = messages
+        self._runs = runs
+
+    async def create(self, conversation_id: str, new: RunCreate) -> RunCreated:
+        """Store the message and queue its run; for a new conversation, store that too.
+
+        A known run id changes nothing and returns what was stored. The conversation stays locked meanwhile, so that
+        runs are numbered in the order of their messages.
+        """
+        item = item_of(ItemPut(payload=new.item), conversation_id) if new.item is not None else None
+        if new.conversation is not None:
+            await self._conversations.ensure(new.conversation)
+        position = await self._conversations.lock(conversation_id)
+        known = await self._runs.find(new.id)
+        if known is not None:
+            if known.conversation_id != conversation_id:
+                raise RunConflictError()
+            return RunCreated(run=known, item=await self._messages.find(conversation_id, item.id) if item else None)
+        if item is None:
+            await self._conversations.touch(conversation_id)
+        else:
+            appended = await self._messages.append(conversation_id, item)
+            if appended is None:
+                raise ItemConflictError()
+            position = appended
+        run = await self._runs.insert(new.id, conversation_id, position)
+        log.info("run_created", conversation=conversation_id, run=run.id)
+        return RunCreated(run=run, item=new.item)
+
+    async def put_items(self, run_id: str, put: RunItemsPut) -> None:
+        """Store items of an attempt, all or nothing. Raises AttemptStaleError unless it holds the run."""
+        held = await self._runs.hold(run_id, put.attempt)
+        if held is None:
+            await self._runs.get(run_id)
+            raise AttemptStaleError()
+        await self._store(*held, put.items)
+
+    async def finish(self, run_id: str, finish: RunFinish) -> Run:
+        """Store the last items and end the run. Repeating it with the same attempt and status changes nothing.
+
+        Raises AttemptStaleError for another attempt, RunFinishedError if the run has ended otherwise.
+        """
+        held = await self._runs.hold(run_id, finish.attempt)
+        if held is None:
+            run = await self._runs.get(run_id)
+            if run.attempt != finish.attempt or run.status not in TERMINAL_STATUSES:
+                raise AttemptStaleError()
+            if run.status != finish.status:
+                raise RunFinishedError()
+            return run
+        conversation_id, turn = held
+        await self._store(conversation_id, turn, finish.items)
+        if finish.title:
+            await self._conversations.name(conversation_id, finish.title)
+        run = await self._runs.finish(run_id, finish)
+        await self._conversations.touch(conversation_id)
+        log.info("run_finished", conversation=conversation_id, run=run_id, attempt=run.attempt, status=run.status)
+        return run
+
+    async def cancel(self, run_id: str) -> Run:
+        """Ask the run to end; one that has ended stays as it is."""
+        cancelled = await self._runs.cancel(run_id)
+        if cancelled is None:
+            return await self._runs.get(run_id)
+        log.info("run_cancel_requested", run=run_id, status=cancelled.status)
+        return cancelled
+
+    async def _store(self, conversation_id: str, turn: RunTurn, items: list[ItemPut]) -> None:
+        for item in items:
+            await self._messages.put(conversation_id, item_of(item, conversation_id), turn)
