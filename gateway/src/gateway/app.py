@@ -1,0 +1,54 @@
+"""The gateway's app."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+
+from contracts.principal import Service
+from gateway.resources import Resources
+from gateway.routes import chatkit, conversations, model, runs, tasks
+from gateway.settings import Settings
+from service_kit.app import create_service_app
+from service_kit.health import ReadinessCheck
+from service_kit.requests import REQUEST_ID_HEADER
+
+_DESCRIPTION = """Threadkeep's public API. Every route needs a Better Auth JWT of the user in its path.
+
+Errors are problem details (RFC 9457) with a stable `code`."""
+
+_SERVICES: tuple[Service, ...] = ("chat-service", "history-service", "task-tools")
+
+_CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", REQUEST_ID_HEADER)
+_CORS_RESPONSE_HEADERS = ("Retry-After", "X-Run-Id", REQUEST_ID_HEADER)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the app. Nothing is opened before it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with Resources.open(settings) as resources:
+            app.state.resources = resources
+            yield
+
+    app = create_service_app("gateway", settings, lifespan=lifespan, checks=_checks, description=_DESCRIPTION)
+    for module in (chatkit, conversations, runs, tasks, model):
+        app.include_router(module.router)
+    if settings.cors_allow_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_allow_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=_CORS_REQUEST_HEADERS,
+            expose_headers=_CORS_RESPONSE_HEADERS,
+        )
+    return app
+
+
+def _checks(request: Request) -> Mapping[str, ReadinessCheck]:
+    """Name the services inside. The tokens' issuer is none of them: known keys are good without it."""
+    resources: Resources = request.app.state.resources
+    return {service: partial(resources.upstreams.ping, service) for service in _SERVICES}

@@ -1,0 +1,1 @@
+"""Forwarding to the services inside: who gets which token, which headers pass, and how answers are streamed."""

@@ -1,0 +1,1 @@
+"""Who is calling from outside: verification of Better Auth's JWTs."""

@@ -1,0 +1,86 @@
+"""Conversations and their messages."""
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from contracts.conversations import Conversation, ConversationCreate, ConversationPatch, Message
+from contracts.pages import Page
+from gateway.dependencies import CurrentCaller
+from gateway.forwarding.targets import CONVERSATION_READ, CONVERSATION_WRITE
+from gateway.routes.documentation import ObjectId, create_router, json_body, page_query, problems
+
+router = create_router("conversations")
+
+
+@router.get(
+    "/conversations",
+    summary="List conversations",
+    description="The last changed one comes first.",
+    response_model=Page[Conversation],
+    responses=problems(422),
+    dependencies=[Depends(page_query)],
+)
+def list_conversations(caller: CurrentCaller) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_READ, "/conversations")
+
+
+@router.post(
+    "/conversations",
+    status_code=201,
+    summary="Create a conversation",
+    response_model=Conversation,
+    responses=problems(413, 422),
+    openapi_extra=json_body(ConversationCreate),
+)
+def create_conversation(caller: CurrentCaller) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_WRITE, "/conversations")
+
+
+@router.get(
+    "/conversations/{conversation_id:id}",
+    summary="Get a conversation",
+    response_model=Conversation,
+    responses=problems(404),
+)
+def get_conversation(caller: CurrentCaller, conversation_id: ObjectId) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_READ, f"/conversations/{conversation_id}")
+
+
+@router.patch(
+    "/conversations/{conversation_id:id}",
+    summary="Change a conversation",
+    response_model=Conversation,
+    responses=problems(404, 413, 422),
+    openapi_extra=json_body(ConversationPatch),
+)
+def update_conversation(caller: CurrentCaller, conversation_id: ObjectId) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_WRITE, f"/conversations/{conversation_id}")
+
+
+@router.delete(
+    "/conversations/{conversation_id:id}",
+    status_code=204,
+    summary="Delete a conversation",
+    response_model=None,
+    responses=problems(404),
+)
+def delete_conversation(caller: CurrentCaller, conversation_id: ObjectId) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_WRITE, f"/conversations/{conversation_id}")
+
+
+@router.get(
+    "/conversations/{conversation_id:id}/messages",
+    summary="List a conversation's messages",
+    description="With their tool calls, in the order of the conversation.",
+    response_model=Page[Message],
+    responses=problems(404, 422),
+    dependencies=[Depends(page_query)],
+)
+def list_messages(caller: CurrentCaller, conversation_id: ObjectId) -> Response:
+    """Forward to the history-service."""
+    return caller.forward(CONVERSATION_READ, f"/conversations/{conversation_id}/messages")

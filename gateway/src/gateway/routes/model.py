@@ -1,0 +1,24 @@
+"""Which model answers."""
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from gateway.dependencies import CurrentCaller
+from gateway.forwarding.targets import CHAT_READ
+from gateway.routes.documentation import create_router, problems
+
+router = create_router("model")
+
+
+class Model(BaseModel):
+    """The model in use; `demo` says that it is the built-in one, which needs no key."""
+
+    provider: str
+    model: str
+    demo: bool
+
+
+@router.get("/model", summary="Tell which model answers", response_model=Model, responses=problems())
+def get_model(caller: CurrentCaller) -> Response:
+    """Forward to the chat-service."""
+    return caller.forward(CHAT_READ, "/model")

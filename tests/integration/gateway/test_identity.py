@@ -1,0 +1,150 @@
+"""Who gets in: tokens of both forms, and an issuer whose keys change and go away."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+
+from tests.integration.gateway.conftest import Inside, Issuer, StartGateway, bearer, secret_token
+from tests.support.servers import eventually, serve
+
+PATH = "/api/ann/tasks"
+
+
+@pytest.fixture(params=["EdDSA", "RS256", "ES256"])
+def algorithm(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+async def issuer_url(issuer: Issuer) -> AsyncGenerator[str]:
+    async with serve(issuer.app()) as url:
+        yield url
+
+
+async def _status(gateway: httpx.AsyncClient, token: str) -> int:
+    return (await gateway.get(PATH, headers=bearer(token))).status_code
+
+
+async def test_tokens_of_a_published_key_get_in(start_gateway: StartGateway, algorithm: str) -> None:
+    issuer = Issuer(algorithm)
+    async with (
+        serve(issuer.app()) as url,
+        start_gateway(jwt_algorithm=algorithm, better_auth_url=url, better_auth_secret=None) as gateway,
+    ):
+        assert await _status(gateway, issuer.token()) == 200
+        assert await _status(gateway, Issuer(algorithm).token()) == 401
+
+
+async def test_refusals_say_why(start_gateway: StartGateway, inside: Inside) -> None:
+    async with start_gateway() as gateway:
+        for token, code in (
+            (secret_token(exp=1), "token_expired"),
+            (secret_token("another-secret-of-more-than-32-bytes!"), "token_invalid"),
+            ("a.b.c", "token_invalid"),
+            ("x" * 9000, "token_invalid"),
+        ):
+            response = await gateway.get(PATH, headers=bearer(token))
+            assert (response.status_code, response.json()["code"]) == (401, code)
+            assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+            assert response.headers["content-type"] == "application/problem+json"
+        basic = await gateway.get(PATH, headers={"Authorization": "Basic YW5uOng="})
+        assert basic.json()["code"] == "token_missing"
+        in_query = await gateway.get(f"{PATH}?access_token={secret_token()}")
+        assert in_query.json()["code"] == "token_missing"
+        in_cookie = await gateway.get(PATH, headers={"Cookie": f"better-auth.session_token={secret_token()}"})
+        assert in_cookie.json()["code"] == "token_missing"
+    assert inside.seen == []
+
+
+async def test_an_internal_token_is_nothing_outside(start_gateway: StartGateway, inside: Inside) -> None:
+    async with start_gateway() as gateway:
+        assert await _status(gateway, secret_token()) == 200
+        assert await _status(gateway, inside.last.headers["authorization"].removeprefix("Bearer ")) == 401
+
+
+async def test_the_gateway_starts_without_its_issuer(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    issuer.down = True
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url) as gateway:
+        assert (await gateway.get("/readyz")).status_code == 200
+        refused = await gateway.get(PATH, headers=bearer(issuer.token()))
+        assert (refused.status_code, refused.json()["code"]) == (503, "upstream_unavailable")
+        assert refused.headers["retry-after"] == "1"
+        issuer.down = False
+
+        async def gets_in() -> bool:
+            return await _status(gateway, issuer.token()) == 200
+
+        await eventually(gets_in, seconds=5, what="the keys are found")
+
+
+async def test_known_keys_last_while_the_issuer_is_down(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    ages = {"jwks_max_age_seconds": 0.01, "jwks_refresh_floor_seconds": 0, "jwt_cache_seconds": 0}
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url, **ages) as gateway:
+        assert await _status(gateway, issuer.token()) == 200
+        issuer.down = True
+        fetched = issuer.fetches
+        for _ in range(5):
+            assert await _status(gateway, issuer.token()) == 200
+        await eventually(lambda: issuer.fetches > fetched, what="old keys are fetched again")
+        assert await _status(gateway, issuer.token()) == 200
+
+
+async def test_a_new_key_is_found_at_once_and_a_withdrawn_one_dies(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    ages = {"jwks_max_age_seconds": 0.01, "jwt_cache_seconds": 0}
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url, **ages) as gateway:
+        old = issuer.token()
+        assert await _status(gateway, old) == 200
+        issuer.rotate("key-2")
+        assert await _status(gateway, issuer.token()) == 200
+        assert await _status(gateway, old) == 200
+        del issuer.published["key-1"]
+
+        async def is_dead() -> bool:
+            return await _status(gateway, issuer.token()) == 200 and await _status(gateway, old) == 401
+
+        await eventually(is_dead, seconds=5, what="the withdrawn key dies")
+
+
+async def test_unknown_key_ids_cause_one_fetch_each_floor(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url) as gateway:
+        assert await _status(gateway, issuer.token()) == 200
+        before = issuer.fetches
+        statuses = await asyncio.gather(*(_status(gateway, issuer.token(key_id=f"odd-{n}")) for n in range(40)))
+        assert set(statuses) == {401}
+        assert issuer.fetches == before + 1
+        assert await _status(gateway, issuer.token()) == 200
+
+
+async def test_first_requests_share_one_fetch(start_gateway: StartGateway, issuer: Issuer, issuer_url: str) -> None:
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url) as gateway:
+        statuses = await asyncio.gather(*(_status(gateway, issuer.token()) for _ in range(20)))
+        assert set(statuses) == {200}
+        assert issuer.fetches == 1
+
+
+async def test_a_verified_token_needs_no_key_for_a_while(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    ages = {"jwks_max_age_seconds": 0.01, "jwks_refresh_floor_seconds": 0}
+    async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url, **ages) as gateway:
+        token = issuer.token()
+        assert await _status(gateway, token) == 200
+        fetched = issuer.fetches
+        for _ in range(10):
+            assert await _status(gateway, token) == 200
+        assert issuer.fetches == fetched
