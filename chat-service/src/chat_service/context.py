@@ -1,0 +1,29 @@
+"""What one ChatKit request carries through the SDK: who asks, and what the request has brought about so far."""
+
+from dataclasses import dataclass
+
+from contracts.conversations import ConversationPut
+from contracts.runs import Run
+from history_client import UserHistory
+
+
+@dataclass
+class ChatContext:
+    """The SDK's per-request context."""
+
+    history: UserHistory
+
+    include_hidden: bool = False
+    """Whether hidden items count: yes where items are removed, no where they are shown."""
+
+    new_thread_id: str | None = None
+    """The id that the SDK was given for a new thread."""
+
+    new_conversation: ConversationPut | None = None
+    """A conversation that is stored together with its first message."""
+
+    run: Run | None = None
+    """The run whose events follow the SDK's own; None while there is none."""
+
+    failure: Exception | None = None
+    """What went wrong where the SDK would turn it into an event although nothing was streamed yet."""

@@ -1,0 +1,43 @@
+"""What the chat-service refuses, one class per fact. What the history-service refuses is in `history_problems`."""
+
+from service_kit.problems import ProblemError
+
+
+class NotSupportedError(ProblemError):
+    """A ChatKit feature that this service does not offer."""
+
+    status = 501
+    code = "not_supported"
+    detail = "This feature of ChatKit is not supported here."
+
+
+class UnknownActionError(ProblemError):
+    """A custom action whose type nobody handles."""
+
+    status = 422
+    code = "unknown_action"
+    detail = "There is no such action."
+
+
+class ItemNotFoundError(ProblemError):
+    """The item that the request is about is not in the conversation."""
+
+    status = 404
+    code = "item_not_found"
+    detail = "There is no such item in this conversation."
+
+
+class ItemConflictError(ProblemError):
+    """The item that the request is about is not of the kind, or not in the state, that it must be."""
+
+    status = 409
+    code = "item_conflict"
+    detail = "The item is not one that this can be done with."
+
+
+class PayloadTooLargeError(ProblemError):
+    """The request's body is larger than the service accepts."""
+
+    status = 413
+    code = "payload_too_large"
+    detail = "The request is too large."

@@ -1,0 +1,84 @@
+"""What the history-service says about a run: the word that counts when events are missing."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from contracts.conversations import JsonObject
+from contracts.pages import MAX_PAGE_LIMIT
+from contracts.runs import Run
+from history_client import (
+    HistoryError,
+    HistoryForbiddenError,
+    HistoryNotFoundError,
+    UserHistory,
+)
+
+ANSWER_SECONDS = 5.0
+MAX_PAGES = 5
+"""A run's items are the newest of its conversation but for messages that queue behind it."""
+
+
+class RecordUnavailableError(Exception):
+    """The history-service gave no answer; trying again may help."""
+
+
+class RunGoneError(Exception):
+    """The run is no longer there, or no longer the user's to see."""
+
+
+@asynccontextmanager
+async def _translated() -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+    except (HistoryNotFoundError, HistoryForbiddenError) as error:
+        raise RunGoneError(error.code) from error
+    except (HistoryError, TimeoutError) as error:
+        raise RecordUnavailableError(type(error).__name__) from error
+
+
+class RunRecord:
+    """One run, as one user may see it. Both methods raise RecordUnavailableError or RunGoneError."""
+
+    def __init__(self, history: UserHistory, run: Run) -> None:
+        self.run_id = run.id
+        self._history = history
+        self._conversation_id = run.conversation_id
+
+    async def run(self) -> Run:
+        """Return the run as it is now."""
+        async with _translated():
+            return await self._history.get_run(self.run_id)
+
+    async def items(self) -> list[JsonObject]:
+        """Return the items that the run has stored so far, oldest first."""
+        async with _translated():
+            wanted = await self._item_ids()
+            return await self._items(wanted) if wanted else []
+
+    async def _item_ids(self) -> set[str]:
+        found: set[str] = set()
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self._history.list_messages(
+                self._conversation_id, limit=MAX_PAGE_LIMIT, after=after, order="desc"
+            )
+            found |= {row.id for row in page.data if row.run_id == self.run_id and row.role == "assistant"}
+            after = page.after
+            if not page.has_more:
+                break
+        return found
+
+    async def _items(self, wanted: set[str]) -> list[JsonObject]:
+        found: list[JsonObject] = []
+        after: str | None = None
+        while len(found) < len(wanted):
+            page = await self._history.list_items(
+                self._conversation_id, limit=MAX_PAGE_LIMIT, after=after, order="desc"
+            )
+            found += [item for item in page.data if item["id"] in wanted]
+            after = page.after
+            if not page.has_more:
+                break
+        return found[::-1]

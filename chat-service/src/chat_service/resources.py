@@ -1,0 +1,89 @@
+"""What the service holds open while it runs."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from chat_service.relay.hub import Hub
+from chat_service.relay.log import EventLog
+from chat_service.relay.reader import RelayLimits
+from chat_service.relay.relay import Relay
+from chat_service.server import ThreadkeepServer
+from chat_service.services.runs import RunStarter
+from chat_service.settings import Settings
+from chat_service.store import HistoryStore
+from history_client import HistoryClient
+from service_kit.health import ReadinessCheck
+from service_kit.http import create_http_client
+from service_kit.internal_tokens import TokenSigner
+
+SERVICE = "chat-service"
+
+REDIS_CONNECT_SECONDS = 1.0
+REDIS_ANSWER_SECONDS = 2.0
+REDIS_RETRIES = 1
+REDIS_CONNECTIONS = 64
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Shared by all requests."""
+
+    history: HistoryClient
+    relay: Relay
+    server: ThreadkeepServer
+    checks: dict[str, ReadinessCheck]
+    """By name, what must answer for the service to be ready."""
+
+
+def create_redis(url: str) -> Redis:
+    """Make the client for everything but pub/sub; its owner closes it."""
+    # Few retries: the client's default of ten would hold a stream up for most of a minute.
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=REDIS_CONNECT_SECONDS,
+        socket_timeout=REDIS_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), REDIS_RETRIES),
+        max_connections=REDIS_CONNECTIONS,
+    )
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
+    """Open everything; neither Redis nor the history-service has to be there yet."""
+    if settings.internal_signing_key is None:
+        raise ValueError("the chat-service needs INTERNAL_SIGNING_KEY")
+    signer = TokenSigner(SERVICE, settings.internal_signing_key.get_secret_value())
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(create_http_client(settings.history_url))
+        redis = create_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        hub = Hub(settings.redis_url)
+        hub.start()
+        stack.push_async_callback(hub.aclose)
+
+        async def check_history() -> None:
+            (await http.get("/readyz")).raise_for_status()
+
+        async def check_redis() -> None:
+            await redis.ping()
+            if not hub.connected:
+                raise RedisConnectionError("the relay is not connected")
+
+        limits = RelayLimits(
+            queue_frames=settings.relay_queue_frames,
+            keepalive_seconds=settings.keepalive_seconds,
+            lease_seconds=settings.run_lease_seconds,
+        )
+        runs = RunStarter(redis)
+        yield Resources(
+            history=HistoryClient(http, signer),
+            relay=Relay(hub, EventLog(redis), limits),
+            server=ThreadkeepServer(HistoryStore(runs), runs),
+            checks={"history-service": check_history, "redis": check_redis},
+        )

@@ -1,0 +1,64 @@
+"""The streamed response: a head, then a run's frames, written to the client as they come."""
+
+import asyncio
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from chat_service.relay import synthetic
+from chat_service.relay.reader import RunReader
+from contracts.runs import Run
+
+log = structlog.get_logger(__name__)
+
+RUN_ID_HEADER = "X-Run-Id"
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+BROKEN_MESSAGE = "The connection to the answer broke. It goes on: reload the conversation to see it."
+
+
+class FrameStreamResponse(Response):
+    """Streams one reader's frames.
+
+    Leaner than Starlette's StreamingResponse: one task that waits for the client to leave, and per frame nothing but
+    the ASGI message. A client that leaves stops the reader, never the run.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, reader: RunReader, run: Run, *, head: bytes = b"") -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**STREAM_HEADERS, RUN_ID_HEADER: run.id})
+        self._head = head
+        self._reader = reader
+        self._run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the run ends or the client leaves."""
+
+        async def write(chunk: bytes) -> None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if self._head:
+            await write(self._head)
+        watcher = asyncio.create_task(self._stop_on_disconnect(receive))
+        try:
+            await self._reader.relay(write, run=self._run)
+        except asyncio.CancelledError:
+            # Only a shutdown of the server cancels: a client that leaves is told by `receive`.
+            await write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
+            raise
+        except Exception:
+            log.exception("relay_failed", run_id=self._run.id)
+            await write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
+        finally:
+            watcher.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _stop_on_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._reader.stop()

@@ -1,0 +1,21 @@
+"""The ChatKit protocol: one route for all its requests."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from chat_service.dependencies import BoundedBody, CurrentChat, CurrentResources
+from chat_service.responses import STREAM_HEADERS, FrameStreamResponse
+from chat_service.services.chat import JsonAnswer, answer_chatkit
+
+router = APIRouter()
+
+
+@router.post("/chatkit", summary="Answer a ChatKit request, as JSON or as server-sent events")
+async def post_chatkit(context: CurrentChat, body: BoundedBody, resources: CurrentResources) -> Response:
+    """Serve one request of `chatkit.types.ChatKitReq`."""
+    answer = await answer_chatkit(resources.server, body, context)
+    if isinstance(answer, JsonAnswer):
+        return Response(answer.body, media_type="application/json")
+    if answer.run is None:
+        return Response(answer.head, media_type=FrameStreamResponse.media_type, headers=STREAM_HEADERS)
+    return FrameStreamResponse(resources.relay.reader(context.history, answer.run), answer.run, head=answer.head)

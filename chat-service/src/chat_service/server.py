@@ -1,0 +1,79 @@
+"""The ChatKit server: the SDK's protocol over our store, with answers that come from runs and not from here."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chatkit.actions import Action
+from chatkit.server import ChatKitServer
+from chatkit.types import (
+    SyncCustomActionResponse,
+    Thread,
+    ThreadItem,
+    ThreadMetadata,
+    ThreadStreamEvent,
+    UserMessageItem,
+    WidgetItem,
+)
+
+from chat_service.context import ChatContext
+from chat_service.errors import UnknownActionError
+from chat_service.services.runs import RunStarter
+from chat_service.store import HistoryStore, in_utc
+
+_NO_EVENTS: tuple[ThreadStreamEvent, ...] = ()
+
+
+def quiet_sdk_logger() -> None:
+    """Leave requests and their errors to our own logs: the SDK logs a refused request with a traceback."""
+    logger = logging.getLogger("chatkit")
+    logger.handlers.clear()
+    logger.setLevel(logging.CRITICAL)
+
+
+class ThreadkeepServer(ChatKitServer[ChatContext]):
+    """Answers ChatKit requests up to the point where a run takes over.
+
+    `respond` and `action` yield nothing: the run that they leave in the context is relayed behind the SDK's events, so
+    that the SDK never touches a token.
+    """
+
+    def __init__(self, store: HistoryStore, runs: RunStarter) -> None:
+        super().__init__(store)
+        self._runs = runs
+
+    async def respond(
+        self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: ChatContext
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Make sure that a run exists; a user message came with its own."""
+        try:
+            if context.run is None:
+                context.run = await self._runs.start(context.history, thread.id)
+        except Exception as error:
+            context.failure = error
+        for event in _NO_EVENTS:
+            yield event
+
+    async def action(
+        self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: ChatContext
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        """Refuse: no widget of ours has actions."""
+        context.failure = UnknownActionError(f"There is no action {action.type!r}.")
+        for event in _NO_EVENTS:
+            yield event
+
+    async def sync_action(
+        self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: ChatContext
+    ) -> SyncCustomActionResponse:
+        """Refuse: no widget of ours has actions."""
+        raise UnknownActionError(f"There is no action {action.type!r}.")
+
+    async def handle_stream_cancelled(
+        self, thread: ThreadMetadata, pending_items: list[ThreadItem], context: ChatContext
+    ) -> None:
+        """Do nothing: a client that leaves changes nothing about its run."""
+
+    def _to_thread_response(self, thread: ThreadMetadata | Thread) -> Thread:
+        response = super()._to_thread_response(thread)
+        response.created_at = in_utc(response.created_at)
+        return response

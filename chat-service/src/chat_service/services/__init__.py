@@ -1,0 +1,1 @@
+"""Classes that make decisions, one per subject."""

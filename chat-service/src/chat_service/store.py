@@ -1,0 +1,148 @@
+"""ChatKit's `Store` over the history-service. Nothing is kept here; ownership is checked there.
+
+The SDK calls these methods by keyword: parameter names are part of the interface.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from chatkit.store import Store, StoreItemType
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, UserMessageItem
+from pydantic import TypeAdapter, ValidationError
+
+from chat_service.context import ChatContext
+from chat_service.errors import NotSupportedError
+from chat_service.services.runs import RunStarter
+from contracts.conversations import TITLE_MAX_LENGTH, Conversation, ConversationPut, JsonObject
+from contracts.ids import IdPrefix, new_id
+from contracts.pages import MAX_PAGE_LIMIT, Order
+from service_kit.problems import InvalidRequestError
+
+_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
+
+_PREFIXES: dict[StoreItemType, IdPrefix] = {
+    "thread": "thr",
+    "message": "msg",
+    "tool_call": "tc",
+    "task": "tsk",
+    "workflow": "wf",
+    "attachment": "atc",
+    "sdk_hidden_context": "shcx",
+}
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; the SDK's own times are naive local ones."""
+    return moment.astimezone(UTC)
+
+
+def _to_payload(item: ThreadItem) -> JsonObject:
+    return item.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _to_thread(conversation: Conversation) -> ThreadMetadata:
+    return ThreadMetadata.model_validate(conversation.model_dump(exclude={"user_id", "updated_at"}))
+
+
+def _to_conversation(thread: ThreadMetadata) -> ConversationPut:
+    try:
+        return ConversationPut.model_validate({**thread.model_dump(), "created_at": in_utc(thread.created_at)})
+    except ValidationError as error:
+        raise InvalidRequestError(f"A title has at most {TITLE_MAX_LENGTH} characters.") from error
+
+
+def _to_limit(limit: int) -> int:
+    return max(1, min(limit, MAX_PAGE_LIMIT))
+
+
+def _to_order(order: str) -> Order:
+    direction: Literal["asc", "desc"] = "asc" if order == "asc" else "desc"
+    return direction
+
+
+class HistoryStore(Store[ChatContext]):
+    """Threads are conversations; a user message is stored together with the run that answers it."""
+
+    def __init__(self, runs: RunStarter) -> None:
+        self._runs = runs
+
+    def generate_thread_id(self, context: ChatContext) -> str:
+        """Return a time-ordered id."""
+        context.new_thread_id = new_id("thr")
+        return context.new_thread_id
+
+    def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: ChatContext) -> str:
+        """Return a time-ordered id with ChatKit's prefix."""
+        return new_id(_PREFIXES[item_type])
+
+    async def load_thread(self, thread_id: str, context: ChatContext) -> ThreadMetadata:
+        """Return the thread without items."""
+        return _to_thread(await context.history.get_conversation(thread_id))
+
+    async def save_thread(self, thread: ThreadMetadata, context: ChatContext) -> None:
+        """Store the thread; a new one is held back until its first message comes."""
+        conversation = _to_conversation(thread)
+        if thread.id == context.new_thread_id and context.run is None:
+            context.new_conversation = conversation
+        else:
+            await context.history.put_conversation(conversation)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: ChatContext
+    ) -> Page[ThreadItem]:
+        """Return a page of items by position."""
+        page = await context.history.list_items(
+            thread_id,
+            limit=_to_limit(limit),
+            after=after,
+            order=_to_order(order),
+            include_hidden=context.include_hidden,
+        )
+        items = [_ITEM.validate_python(payload) for payload in page.data]
+        return Page(data=items, has_more=page.has_more, after=page.after)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: ChatContext
+    ) -> Page[ThreadMetadata]:
+        """Return a page of threads by time of the last change."""
+        page = await context.history.list_conversations(limit=_to_limit(limit), after=after, order=_to_order(order))
+        threads = [_to_thread(conversation) for conversation in page.data]
+        return Page(data=threads, has_more=page.has_more, after=page.after)
+
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: ChatContext) -> None:
+        """Store a new item; a user message in one transaction with its run, and with its thread if that is new."""
+        item.created_at = in_utc(item.created_at)
+        if not isinstance(item, UserMessageItem):
+            await self.save_item(thread_id, item, context)
+            return
+        context.run = await self._runs.start(
+            context.history, thread_id, item=_to_payload(item), conversation=context.new_conversation
+        )
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: ChatContext) -> None:
+        """Create or replace an item under its id."""
+        await context.history.put_item(thread_id, item.id, _to_payload(item))
+
+    async def load_item(self, thread_id: str, item_id: str, context: ChatContext) -> ThreadItem:
+        """Return an item."""
+        return _ITEM.validate_python(await context.history.get_item(thread_id, item_id))
+
+    async def delete_thread(self, thread_id: str, context: ChatContext) -> None:
+        """Delete the thread with all that belongs to it."""
+        await context.history.delete_conversation(thread_id)
+
+    async def delete_thread_item(self, thread_id: str, item_id: str, context: ChatContext) -> None:
+        """Delete an item."""
+        await context.history.delete_item(thread_id, item_id)
+
+    async def save_attachment(self, attachment: Attachment, context: ChatContext) -> None:
+        """Refuse: see `NotSupportedError`."""
+        raise NotSupportedError("Attachments are not supported here.")
+
+    async def load_attachment(self, attachment_id: str, context: ChatContext) -> Attachment:
+        """Refuse: see `NotSupportedError`."""
+        raise NotSupportedError("Attachments are not supported here.")
+
+    async def delete_attachment(self, attachment_id: str, context: ChatContext) -> None:
+        """Refuse: see `NotSupportedError`."""
+        raise NotSupportedError("Attachments are not supported here.")

@@ -1,0 +1,146 @@
+"""Parts of relay tests: a hub and a log on the real Valkey, and a history-service reduced to one run."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from chat_service.relay.hub import Hub
+from chat_service.relay.log import EventLog
+from chat_service.relay.reader import RelayLimits, RunReader
+from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
+from chat_service.resources import create_redis
+from contracts.conversations import JsonObject
+from contracts.frames import LOG_START, Cursor
+from contracts.ids import new_id
+from contracts.runs import Run, RunStatus
+from history_client import UserHistory
+from tests.support.servers import eventually
+
+LIMITS = RelayLimits(queue_frames=256, keepalive_seconds=60.0, lease_seconds=60.0)
+
+
+class OneRun(RunRecord):
+    """What the history-service says of one run; tests change it as they go."""
+
+    def __init__(self, run_id: str | None = None) -> None:
+        now = datetime.now(UTC)
+        self.row = Run(
+            id=run_id or new_id("run"),
+            conversation_id=new_id("thr"),
+            user_id="alice",
+            status="in_progress",
+            attempt=1,
+            created_at=now,
+        )
+        super().__init__(cast("UserHistory", None), self.row)
+        self.stored: list[JsonObject] = []
+        self.is_down = False
+        self.is_gone = False
+        self.asked = 0
+
+    def end(self, status: RunStatus, **changes: Any) -> None:
+        """Let the run end."""
+        self.row = self.row.model_copy(update={"status": status, **changes})
+
+    async def run(self) -> Run:
+        """Return the row."""
+        self._answer()
+        return self.row
+
+    async def items(self) -> list[JsonObject]:
+        """Return the stored items."""
+        self._answer()
+        return list(self.stored)
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.is_down:
+            raise RecordUnavailableError("down")
+        if self.is_gone:
+            raise RunGoneError("run_not_found")
+
+
+class Client:
+    """Reads one run in a task; can be made to stop reading."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self.reader = reader
+        self.received = bytearray()
+        self.writes: list[bytes] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.task = asyncio.create_task(reader.relay(self._write))
+
+    async def _write(self, chunk: bytes) -> None:
+        await self.reading.wait()
+        self.writes.append(chunk)
+        self.received += chunk
+
+    async def until(self, part: bytes) -> None:
+        """Wait until it has received this."""
+        await eventually(lambda: part in self.received, seconds=10, what=f"received {part!r}")
+
+    async def finish(self, seconds: float = 20.0) -> bytes:
+        """Wait for the stream's end; returns all of it."""
+        async with asyncio.timeout(seconds):
+            await self.task
+        return bytes(self.received)
+
+
+@dataclass
+class RelayBench:
+    """A hub and a log on one Valkey."""
+
+    redis: Redis
+    hub: Hub
+    log: EventLog
+
+    def client(
+        self,
+        record: RunRecord,
+        *,
+        limits: RelayLimits = LIMITS,
+        cursor: Cursor = LOG_START,
+        run_frames: bool = True,
+        hub: Hub | None = None,
+    ) -> Client:
+        """Begin to read a run."""
+        return Client(
+            RunReader(
+                record, hub=hub or self.hub, event_log=self.log, limits=limits, cursor=cursor, run_frames=run_frames
+            )
+        )
+
+    async def subscribed(self, channels: int = 1) -> None:
+        """Wait until the server has confirmed so many channels of all hubs."""
+
+        async def is_so() -> bool:
+            return len(await self.redis.pubsub_channels("run:*")) == channels
+
+        await eventually(is_so, what="subscribed")
+
+
+@asynccontextmanager
+async def relay_bench(
+    redis_url: str, *, page_entries: int = 8, ping_seconds: float = 5.0
+) -> AsyncGenerator[RelayBench]:
+    """Open a bench; small pages, so that tests turn some."""
+    redis = create_redis(redis_url)
+    hub = Hub(redis_url, ping_seconds=ping_seconds)
+    hub.start()
+    try:
+        await eventually(lambda: hub.connected, what="hub connected")
+        yield RelayBench(redis, hub, EventLog(redis, page_entries=page_entries))
+    finally:
+        await hub.aclose()
+        await redis.aclose()
+
+
+def delta(text: str) -> dict[str, Any]:
+    """Return a small event."""
+    return {"type": "progress_update", "text": text}
