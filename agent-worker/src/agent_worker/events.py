@@ -5,6 +5,7 @@ Built by hand, not through ChatKit's models: a text delta is made per token and 
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from contracts.conversations import Conversation, JsonObject, ToolCall, ToolCallStatus
@@ -22,6 +23,11 @@ TASKS_CHANGED_EFFECT = "tasks.changed"
 _DETAIL_LENGTH = 80
 
 
+def _wire_time(moment: datetime) -> str:
+    """Write a time in UTC as pydantic does, so that an event and a later snapshot are the same to the byte."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def encode(event: Mapping[str, Any]) -> bytes:
     """Return the event as JSON on one line."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
@@ -33,7 +39,7 @@ def assistant_item(item_id: str, thread_id: str, text: str | None) -> JsonObject
     return {
         "id": item_id,
         "thread_id": thread_id,
-        "created_at": time_of(item_id).isoformat(),
+        "created_at": _wire_time(time_of(item_id)),
         "type": "assistant_message",
         "content": content,
     }
@@ -100,7 +106,7 @@ def thread_updated(conversation: Conversation, title: str) -> bytes:
     thread: JsonObject = {
         "id": conversation.id,
         "title": title,
-        "created_at": conversation.created_at.isoformat(),
+        "created_at": _wire_time(conversation.created_at),
         "status": conversation.status,
         "metadata": {},
         "items": {"data": [], "has_more": False},
@@ -149,7 +155,7 @@ def tool_item(item_id: str, thread_id: str, call: ToolCall) -> JsonObject:
     return {
         "id": item_id,
         "thread_id": thread_id,
-        "created_at": time_of(item_id).isoformat(),
+        "created_at": _wire_time(time_of(item_id)),
         "type": "widget",
         "widget": tool_widget(call),
         "copy_text": f"{subject}: {BADGES[call.status][0]}",

@@ -1,0 +1,55 @@
+"""The app of task-tools: REST routes, and the MCP server at `/mcp`."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+
+from service_kit.app import create_service_app
+from service_kit.database import ping
+from service_kit.database_problems import install_database_problems
+from service_kit.health import ReadinessCheck
+from task_tools.resources import open_engine
+from task_tools.routes import tasks
+from task_tools.services.tool_calls import ToolCalls
+from task_tools.settings import ANY_HOST, Settings
+from task_tools.tools.calls import ToolCaller
+from task_tools.tools.server import create_mcp_server
+
+SERVICE = "task-tools"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the app. Nothing is opened before it starts; it can be started once."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with open_engine(settings) as engine:
+            app.state.engine = engine
+            server = create_mcp_server(ToolCaller(app.state.token_verifier, ToolCalls(engine)))
+            _mount(server, app, settings)
+            async with server.session_manager.run():
+                yield
+
+    app = create_service_app(SERVICE, settings, lifespan=lifespan, checks=_checks, description=__doc__ or "")
+    install_database_problems(app)
+    app.include_router(tasks.router)
+    return app
+
+
+def _mount(server: MCPServer[Any], app: FastAPI, settings: Settings) -> None:
+    """Serve MCP at `/mcp`, without sessions: any instance answers any call, also after a restart."""
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=ANY_HOST not in settings.mcp_allowed_hosts,
+        allowed_hosts=settings.mcp_allowed_hosts,
+    )
+    mcp_app = server.streamable_http_app(stateless_http=True, json_response=True, transport_security=security)
+    app.router.routes.extend(mcp_app.routes)
+
+
+def _checks(request: Request) -> Mapping[str, ReadinessCheck]:
+    return {"postgres": partial(ping, request.app.state.engine)}

@@ -1,0 +1,28 @@
+"""What the REST routes are given."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.principal import TASKS, Principal
+from service_kit.database import role_transaction
+from service_kit.principal import require_scope
+from task_tools.services.task_list import TaskList
+from task_tools.storage.tasks import TaskStore
+from task_tools.tables import USER_ROLE
+
+TaskOwner = Annotated[Principal, Depends(require_scope(TASKS))]
+
+
+async def open_task_list(request: Request, owner: TaskOwner) -> AsyncGenerator[TaskList]:
+    """Open the caller's tasks for one request, which is one transaction."""
+    engine: AsyncEngine = request.app.state.engine
+    user_id = owner.user_id or ""
+    async with role_transaction(engine, USER_ROLE, user_id) as connection:
+        yield TaskList(TaskStore(connection, user_id))
+
+
+OwnTasks = Annotated[TaskList, Depends(open_task_list, scope="function")]
+"""The caller's tasks. The transaction ends before the answer is sent: what a caller sees accepted is stored."""

@@ -1,0 +1,1 @@
+"""Decisions about tasks and tool calls."""

@@ -1,0 +1,69 @@
+"""The database keeps users apart by itself, and its migrations run in parallel and again."""
+
+import asyncio
+
+import pytest
+from asyncpg.exceptions import InsufficientPrivilegeError
+from sqlalchemy import text
+
+from launcher.sql import connected
+from service_kit.database import DatabaseSettings, create_engine, role_transaction
+from task_tools.migrate import migrate
+from task_tools.settings import Settings
+from task_tools.storage.tasks import TaskStore
+from task_tools.tables import USER_ROLE
+from tests.support.postgres import PostgresServer
+
+
+async def test_row_level_security_holds_without_the_owner_predicate(settings: Settings) -> None:
+    engine = create_engine(settings)
+    try:
+        async with role_transaction(engine, USER_ROLE, "ann") as connection:
+            task = await TaskStore(connection, "ann").create("private", None)
+        async with role_transaction(engine, USER_ROLE, "bob") as connection:
+            assert (await connection.execute(text("SELECT * FROM tasks.tasks"))).all() == []
+            changed = await connection.execute(text("UPDATE tasks.tasks SET title = 'x'"))
+            assert changed.rowcount == 0
+            assert await TaskStore(connection, "bob").is_foreign(task.id)
+        async with role_transaction(engine, USER_ROLE) as connection:
+            assert (await connection.execute(text("SELECT * FROM tasks.tasks"))).all() == []
+    finally:
+        await engine.dispose()
+
+
+async def test_nobody_writes_rows_for_somebody_else(settings: Settings) -> None:
+    engine = create_engine(settings)
+    try:
+        with pytest.raises(Exception, match="row-level security"):
+            async with role_transaction(engine, USER_ROLE, "bob") as connection:
+                await TaskStore(connection, "ann").create("planted", None)
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("table", ["tasks", "tool_calls"])
+async def test_the_login_role_itself_sees_nothing(settings: Settings, database_url: str, table: str) -> None:
+    engine = create_engine(settings)
+    try:
+        async with role_transaction(engine, USER_ROLE, "ann") as connection:
+            await TaskStore(connection, "ann").create("private", None)
+    finally:
+        await engine.dispose()
+    async with connected(database_url) as connection:
+        await connection.execute("SELECT set_config('app.user_id', 'ann', false)")
+        try:
+            assert await connection.fetchval(f"SELECT count(*) FROM tasks.{table}") == 0  # noqa: S608 - a constant
+        except InsufficientPrivilegeError:
+            return
+
+
+async def test_migrations_run_in_parallel_and_again(postgres: PostgresServer) -> None:
+    url = await postgres.create_database()
+    try:
+        settings = DatabaseSettings.model_validate({"database_url": url})
+        await asyncio.gather(*(migrate(settings) for _ in range(4)))
+        await migrate(settings)
+        async with connected(url) as connection:
+            assert await connection.fetchval("SELECT version_num FROM tasks.alembic_version") == "0001"
+    finally:
+        await postgres.drop_database(url)
