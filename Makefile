@@ -1,0 +1,65 @@
+# Threadkeep. `make help` lists what there is.
+
+PYTHON ?= python3
+BOOTSTRAP = PYTHONPATH=deploy/src $(PYTHON) -m bootstrap
+BIN = .venv/bin
+SERVICES = gateway chat-service history-service agent-worker
+EXPORT = $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt
+
+# Settings that may be given on the command line: make up UI=0 WORKERS=3
+export UI WORKERS
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check bench faults lock keys clean
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Start everything (UI=0: without the page; WORKERS=n: n agent workers); Ctrl-C stops it
+	@exec env $(BOOTSTRAP) up
+
+down: ## Stop what `make up` started
+	@exec env $(BOOTSTRAP) down
+
+test: ## Run all checks and tests; installs what they need, a browser included
+	@$(BOOTSTRAP) built
+	@$(MAKE) --no-print-directory check
+	@cd frontend && npm run --silent test
+	@CHROMIUM_PATH="$$($(BOOTSTRAP) browser)" && export CHROMIUM_PATH && \
+		$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered
+
+check: ## Check style, types, import contracts and deployment files
+	@$(BOOTSTRAP) tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint deploy/docker/*.Dockerfile
+	cd frontend && npm run --silent lint && npm run --silent typecheck
+
+bench: ## Measure latency and throughput on the running machine
+	@$(BOOTSTRAP) built
+	@$(BIN)/python -m tests.bench
+
+faults: ## Kill, cut and restart parts under load, and count what was lost
+	@$(BOOTSTRAP) built
+	@$(BIN)/python -m tests.faults
+
+lock: ## Resolve all dependencies anew and write the locks
+	@$(BOOTSTRAP) locked
+	$(BIN)/uv lock --quiet
+	$(EXPORT) --no-dev -o requirements.lock > /dev/null
+	$(EXPORT) --only-group dev -o deploy/locks/dev.lock > /dev/null
+	$(EXPORT) --only-group bootstrap -o deploy/locks/bootstrap.lock > /dev/null
+	for service in $(SERVICES); do \
+		$(EXPORT) --no-dev --package threadkeep-$$service -o deploy/locks/$$service.lock > /dev/null || exit 1; \
+	done
+
+keys: ## Print new secrets for docker-compose.yml: make keys >> .env
+	@$(BOOTSTRAP) locked
+	@$(BIN)/python -m launcher.keys
+
+clean: ## Remove what can be made again; keeps .data/
+	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.* frontend/node_modules frontend/.next
+	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""The commands of the bootstrap.
+
+`up`, `down`: prepare what is needed and become the launcher. `tools`: prepare the Python environment with the
+development tools, and the page's packages. `built`: the same, and the page's build. `browser`: print the path of a
+Chromium. `locked`: the Python environment with the tools alone.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from bootstrap.browser import ensure_browser
+from bootstrap.dotenv import wants_page
+from bootstrap.environment import Environment
+from bootstrap.errors import BootstrapError
+from bootstrap.page import Page
+from bootstrap.steps import machine_environment, say
+
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; `up` and `down` do not return."""
+    root = Path.cwd()
+    environment = Environment(root)
+    try:
+        match arguments:
+            case ["up"]:
+                _become_launcher(root, environment, "up", page=wants_page(root, os.environ))  # noqa: TID251 - as typed
+            case ["down"]:
+                _become_launcher(root, environment, "down", page=False)
+            case ["locked"]:
+                environment.prepare(development=True)
+            case ["tools"]:
+                environment.prepare(development=True)
+                Page(root).prepare(build=False)
+            case ["built"]:
+                environment.prepare(development=True)
+                Page(root).prepare(build=True)
+            case ["browser"]:
+                sys.stdout.write(f"{ensure_browser(root, os.environ)}\n")  # noqa: TID251 - as typed
+            case _:
+                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser")
+                return 2
+    except BootstrapError as error:
+        say(f"threadkeep: {error}")
+        return 1
+    except OSError as error:
+        say(f"threadkeep: {error.strerror or error} ({error.filename}): may this account write to {root}?")
+        return 1
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _become_launcher(root: Path, environment: Environment, command: str, *, page: bool) -> None:
+    environment.prepare(development=False)
+    if page:
+        Page(root).prepare(build=True)
+    program = str(environment.python)
+    os.execve(program, (program, "-m", "launcher", command), machine_environment())  # noqa: S606 - the next stage

@@ -1,0 +1,101 @@
+"""The real history-service on a real socket and a migrated database, and clients of it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from contracts.principal import (
+    CONVERSATIONS_READ,
+    CONVERSATIONS_WRITE,
+    RUNS_CANCEL,
+    RUNS_CREATE,
+    RUNS_ITEMS,
+    RUNS_READ,
+    RUNS_WORK,
+    TASKS,
+    TrustedIssuer,
+)
+from history_client import HistoryClient, UserHistory, WorkerHistoryClient
+from history_service.app import create_app
+from history_service.migrate import migrate
+from history_service.settings import Settings
+from service_kit.database import DatabaseSettings
+from service_kit.http import create_http_client
+from service_kit.internal_tokens import TokenSigner, generate_signing_key
+from tests.support.postgres import PostgresServer
+from tests.support.servers import serve
+
+SCOPES = {
+    "chat-service": {CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_CREATE, RUNS_READ, RUNS_CANCEL},
+    "agent-worker": {RUNS_WORK},
+    "history-service": {RUNS_ITEMS, TASKS},
+}
+KEYS = {issuer: generate_signing_key() for issuer in SCOPES}
+TRUST = {
+    issuer: TrustedIssuer(public_key=KEYS[issuer][1], scopes=frozenset(scopes)) for issuer, scopes in SCOPES.items()
+}
+
+
+def signer(issuer: str) -> TokenSigner:
+    return TokenSigner(issuer, KEYS[issuer][0])
+
+
+async def migrate_url(url: str) -> None:
+    await migrate(DatabaseSettings(database_url=SecretStr(url)))
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresServer) -> AsyncGenerator[str]:
+    """A migrated database of its own for each test."""
+    url = await postgres.create_database(await postgres.template("history", migrate_url))
+    yield url
+    await postgres.drop_database(url)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(
+        database_url=SecretStr(database_url),
+        internal_signing_key=SecretStr(KEYS["history-service"][0]),
+        internal_trust=TRUST,
+        context_messages=3,
+        max_body_bytes=64 * 1024,
+    )
+
+
+@dataclass(frozen=True)
+class History:
+    """The running service, and who may ask it."""
+
+    http: httpx.AsyncClient
+
+    def user(self, user_id: str = "alice") -> UserHistory:
+        return HistoryClient(self.http, signer("chat-service")).as_user(user_id, request_id="test-request")
+
+    @property
+    def worker(self) -> WorkerHistoryClient:
+        return WorkerHistoryClient(self.http, signer("agent-worker"))
+
+
+@pytest.fixture
+async def history(settings: Settings) -> AsyncGenerator[History]:
+    async with serve(create_app(settings)) as url, create_http_client(url) as http:
+        yield History(http)
+
+
+@pytest.fixture
+def alice(history: History) -> UserHistory:
+    return history.user("alice")
+
+
+@pytest.fixture
+def bob(history: History) -> UserHistory:
+    return history.user("bob")
+
+
+@pytest.fixture
+def worker(history: History) -> WorkerHistoryClient:
+    return history.worker
