@@ -1,0 +1,51 @@
+/** A Chromium for the end-to-end programs. CHROMIUM_PATH names another than Debian's. */
+import { chromium } from "playwright-core";
+
+export const BASE_URL = (process.env.BASE_URL ?? "http://localhost:3000").replace(/\/+$/, "");
+
+/** Longest time for anything that the story waits for, in milliseconds. */
+export const TIMEOUT_MS = Number(process.env.E2E_TIMEOUT_MS ?? 30_000);
+
+export const PASSWORD = "correct horse battery staple";
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** Fills the sign-up form as a person that nobody has been before, and arrives at the dashboard. */
+export async function signUp(page, name = "Ada Byron") {
+  await page.goto(`${BASE_URL}/sign-up`);
+  await page.getByLabel("Name").fill(name);
+  await page.getByLabel("Email").fill(`story-${crypto.randomUUID()}@example.com`);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await page.waitForURL(`${BASE_URL}/dashboard`);
+}
+
+/** Opens the chat and waits until messages can be sent. */
+export async function openChat(page) {
+  await page.getByRole("link", { name: "Chat", exact: true }).click();
+  await page.getByLabel("Message", { exact: true }).waitFor();
+}
+
+export async function say(page, text) {
+  const field = page.getByLabel("Message", { exact: true });
+  await field.fill(text);
+  await field.press("Enter");
+}
+
+/** Waits until the answer to the last message is whole: the composer takes the next one. */
+export async function answered(page) {
+  await page.getByRole("button", { name: "Send", exact: true }).waitFor();
+}

@@ -1,0 +1,91 @@
+/** The main story, in a real browser against the running system at BASE_URL. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { answered, BASE_URL, launch, openChat, say, signUp, TIMEOUT_MS } from "./browser.mjs";
+
+const MESSAGE = "Add a task to buy milk";
+
+/** Notes each length that the newest answer's text has while it is being written. */
+function watchAnswer(page) {
+  return page.evaluate(() => {
+    const root = document.querySelector("openai-chatkit").shadowRoot;
+    const lengths = (window.answerLengths = []);
+    const note = () => {
+      const length = root.querySelector(".item-assistant:last-of-type .markdown")?.textContent.length ?? 0;
+      if (length > (lengths.at(-1) ?? 0)) lengths.push(length);
+    };
+    new MutationObserver(note).observe(root, { childList: true, characterData: true, subtree: true });
+  });
+}
+
+let browser;
+let page;
+
+before(async () => {
+  browser = await launch();
+  page = await browser.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+});
+
+after(() => browser?.close());
+
+test("a person signs up, adds a task in the chat, and finds everything again", async (t) => {
+  const chat = page.locator("openai-chatkit");
+  const badge = chat.locator(".w-badge");
+  const answer = chat.locator(".item-assistant .markdown").last();
+  let text = "";
+
+  await t.test("who is not signed in is sent to the sign-in page", async () => {
+    await page.goto(`${BASE_URL}/dashboard`);
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+  });
+
+  await t.test("signs up", () => signUp(page));
+
+  await t.test("says a sentence and watches the answer being written", async () => {
+    await openChat(page);
+    await watchAnswer(page);
+    await say(page, MESSAGE);
+    await badge.filter({ hasText: "Success" }).waitFor();
+    await answered(page);
+    text = (await answer.innerText()).trim();
+    const lengths = await page.evaluate(() => window.answerLengths);
+    assert.ok(text.length > 0, "the answer has a text");
+    assert.ok(lengths.length >= 3, `the text grew in at least 3 steps, not in ${JSON.stringify(lengths)}`);
+  });
+
+  await t.test("sees the task on the list", async () => {
+    await page.getByRole("link", { name: "Tasks", exact: true }).click();
+    await page.getByTestId("task").filter({ hasText: "buy milk" }).waitFor();
+  });
+
+  await t.test("reloads the chat and everything is still there", async () => {
+    await page.getByRole("link", { name: "Chat", exact: true }).click();
+    await chat.waitFor();
+    await page.reload();
+    await chat.locator(".bubble").filter({ hasText: MESSAGE }).waitFor();
+    await badge.filter({ hasText: "Success" }).waitFor();
+    await answer.waitFor();
+    assert.equal((await answer.innerText()).trim(), text);
+    assert.equal(await chat.locator(".bubble").count(), 1);
+  });
+
+  await t.test("switches the theme", async () => {
+    const isDark = () => page.evaluate(() => document.documentElement.classList.contains("dark"));
+    const scheme = () => chat.getAttribute("data-scheme");
+    const wasDark = await isDark();
+    await page.getByTestId("theme-toggle").click();
+    await page.waitForFunction((was) => document.documentElement.classList.contains("dark") !== was, wasDark);
+    await chat.and(page.locator(`[data-scheme="${wasDark ? "light" : "dark"}"]`)).waitFor();
+    assert.equal(await scheme(), wasDark ? "light" : "dark");
+  });
+
+  await t.test("signs out, and the dashboard is closed again", async () => {
+    await page.getByTestId("user-menu").click();
+    await page.getByTestId("sign-out").click();
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+    await page.goto(`${BASE_URL}/dashboard`);
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+  });
+});

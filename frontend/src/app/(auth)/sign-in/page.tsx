@@ -1,0 +1,14 @@
+import type { Metadata } from "next";
+import { redirect } from "next/navigation";
+
+import { AuthForm } from "@/components/auth-form";
+import { returnPath } from "@/lib/return-path";
+import { signedInUser } from "@/server/session";
+
+export const metadata: Metadata = { title: "Sign in" };
+
+export default async function SignInPage({ searchParams }: PageProps<"/sign-in">) {
+  const target = returnPath((await searchParams)["next"]);
+  if (await signedInUser()) redirect(target as "/dashboard");
+  return <AuthForm mode="sign-in" target={target} />;
+}

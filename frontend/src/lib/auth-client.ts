@@ -1,0 +1,4 @@
+/** Better Auth in the browser, against this origin. */
+import { createAuthClient } from "better-auth/client";
+
+export const authClient = createAuthClient();
