@@ -1,11 +1,12 @@
 """Runs: one execution of the agent each, from `queued` to an end that everybody sees."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from contracts.conversations import (
+    TITLE_MAX_LENGTH,
     Conversation,
     ConversationPut,
     ItemPut,
@@ -19,6 +20,9 @@ from contracts.conversations import (
 RunStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled"]
 TerminalStatus = Literal["completed", "failed", "cancelled"]
 RunEventType = Literal["run.in_progress", "run.completed", "run.failed", "run.cancelled"]
+
+Attempt = Annotated[int, Field(ge=0, lt=2**31)]
+"""The number of an attempt to execute a run, from 1: the fencing token of its worker."""
 
 TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
@@ -108,7 +112,7 @@ class Claim(Wire):
 class Heartbeat(Wire):
     """Renewal of a lease by the attempt that holds it."""
 
-    attempt: int
+    attempt: Attempt
 
 
 class Lease(Wire):
@@ -126,7 +130,7 @@ class RunItemsPut(Wire):
     whole: its text and the intents of its tool calls together, so that a retry knows what remains to be done.
     """
 
-    attempt: int
+    attempt: Attempt
     items: list[ItemPut] = Field(min_length=1)
 
 
@@ -136,12 +140,12 @@ class RunFinish(Wire):
     `title` names a conversation that has none yet.
     """
 
-    attempt: int
+    attempt: Attempt
     status: TerminalStatus
     items: list[ItemPut] = Field(default_factory=list[ItemPut])
     error: RunError | None = None
     usage: RunUsage | None = None
-    title: str | None = None
+    title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
 
 
 class RunEvent(Wire):

@@ -10,8 +10,9 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from chat_service.relay.hub import Hub
+from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
-from chat_service.relay.reader import RelayLimits, RunReader
+from chat_service.relay.reader import RunReader
 from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
 from chat_service.resources import create_redis
 from contracts.conversations import JsonObject

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chat_service.relay.reader import RelayLimits
+from chat_service.relay.limits import RelayLimits
 from contracts.frames import KEEP_ALIVE, Cursor
 from contracts.runs import RunError
 from launcher.children import spawn, stop

@@ -159,3 +159,11 @@ async def test_a_reader_that_leaves_ends_its_subscription(bench: RelayBench) -> 
     await client.finish()
     await bench.subscribed(0)
     assert record.asked == 0
+
+
+async def test_a_burst_of_readers_waits_for_connections_to_the_log(bench: RelayBench) -> None:
+    record = OneRun()
+    worker = RunPublisher(bench.redis, record.run_id)
+    await worker.publish(delta("one"))
+    pages = await asyncio.gather(*(bench.log.page(record.run_id, Cursor(0, 0)) for _ in range(300)))
+    assert {len(page) for page in pages} == {1}

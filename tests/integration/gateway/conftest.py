@@ -46,6 +46,7 @@ class Issuer:
     key_id: str = "key-1"
     fetches: int = 0
     down: bool = False
+    held: asyncio.Event | None = None
     published: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     private: Any = None
 
@@ -72,6 +73,8 @@ class Issuer:
     def app(self) -> Starlette:
         async def jwks(request: Request) -> Response:
             self.fetches += 1
+            if self.held:
+                await self.held.wait()
             if self.down:
                 return Response(status_code=500)
             return JSONResponse({"keys": list(self.published.values())})

@@ -1,6 +1,7 @@
 """What passes the gateway, in which direction, and with which rights."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -205,10 +206,14 @@ async def test_large_bodies_are_refused_without_a_declared_size(gateway: httpx.A
     assert inside.bodies == []
 
 
-async def test_tokens_are_signed_once_and_used_again(gateway: httpx.AsyncClient, inside: Inside) -> None:
-    for _ in range(3):
-        await gateway.get("/api/ann/tasks")
-    assert len({request.headers["authorization"] for request in inside.seen}) == 1
+async def test_tokens_are_signed_once_and_used_again(
+    gateway: httpx.AsyncClient, inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(int(time.time()), int(time.time()) + 50))
+    monkeypatch.setattr("service_kit.internal_tokens.time.time", lambda: next(clock))
+    for path in ("/tasks", "/tasks", "/conversations", "/runs/run_1", "/conversations", "/tasks"):
+        await gateway.get(f"/api/ann{path}")
+    assert len({request.headers["authorization"] for request in inside.seen}) == 3
 
 
 async def test_cors_is_off_unless_origins_are_named(gateway: httpx.AsyncClient, start_gateway: StartGateway) -> None:

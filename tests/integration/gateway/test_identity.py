@@ -131,9 +131,13 @@ async def test_unknown_key_ids_cause_one_fetch_each_floor(
 
 
 async def test_first_requests_share_one_fetch(start_gateway: StartGateway, issuer: Issuer, issuer_url: str) -> None:
+    issuer.held = asyncio.Event()
     async with start_gateway(jwt_algorithm="EdDSA", better_auth_url=issuer_url) as gateway:
-        statuses = await asyncio.gather(*(_status(gateway, issuer.token()) for _ in range(20)))
-        assert set(statuses) == {200}
+        requests = [asyncio.create_task(_status(gateway, issuer.token())) for _ in range(20)]
+        await eventually(lambda: issuer.fetches > 0, what="the keys are asked for")
+        assert (await gateway.get("/healthz")).status_code == 200
+        issuer.held.set()
+        assert set(await asyncio.gather(*requests)) == {200}
         assert issuer.fetches == 1
 
 

@@ -69,13 +69,13 @@ BAD_ITEMS = {
 }
 
 
-@pytest.mark.parametrize("body", BAD_ITEMS.values(), ids=BAD_ITEMS.keys())
-async def test_bad_items(history: History, body: str) -> None:
+async def test_bad_items(history: History, subtests: pytest.Subtests) -> None:
     alice = history.user()
     await alice.put_conversation(conversation_put(CONVERSATION))
-    assert_problem(
-        await send(history, "PUT", f"/conversations/{CONVERSATION}/items/msg_1", body), 422, "invalid_request"
-    )
+    for name, body in BAD_ITEMS.items():
+        with subtests.test(name):
+            response = await send(history, "PUT", f"/conversations/{CONVERSATION}/items/msg_1", body)
+            assert_problem(response, 422, "invalid_request")
     assert (await alice.list_items(CONVERSATION, include_hidden=True)).data == []
 
 
@@ -86,17 +86,19 @@ HOPELESS_BODIES = {
 }
 
 
-@pytest.mark.parametrize("body", HOPELESS_BODIES.values(), ids=HOPELESS_BODIES.keys())
-async def test_bodies_that_do_not_parse(history: History, body: Any) -> None:
-    response = await send(history, "PUT", f"/conversations/{CONVERSATION}/items/msg_1", body)
-    assert response.status_code in {400, 422}, response.text
-    assert response.headers["content-type"] == PROBLEM_MEDIA_TYPE
+async def test_bodies_that_do_not_parse(history: History, subtests: pytest.Subtests) -> None:
+    for name, body in HOPELESS_BODIES.items():
+        with subtests.test(name):
+            response = await send(history, "PUT", f"/conversations/{CONVERSATION}/items/msg_1", body)
+            assert response.status_code in {400, 422}, response.text
+            assert response.headers["content-type"] == PROBLEM_MEDIA_TYPE
 
 
-@pytest.mark.parametrize("query", [{"limit": value} for value in (0, -1, 101, 10**9, "x", "")], ids=str)
-@pytest.mark.parametrize("path", ["/conversations", f"/conversations/{CONVERSATION}/items"])
-async def test_bad_limits(history: History, path: str, query: dict[str, Any]) -> None:
-    assert_problem(await send(history, "GET", path, **query), 422, "invalid_request")
+async def test_bad_limits(history: History, subtests: pytest.Subtests) -> None:
+    for path in ("/conversations", f"/conversations/{CONVERSATION}/items", f"/conversations/{CONVERSATION}/runs"):
+        for limit in (0, -1, 101, 10**9, "x", ""):
+            with subtests.test(path, limit=limit):
+                assert_problem(await send(history, "GET", path, limit=limit), 422, "invalid_request")
 
 
 async def test_other_bad_parameters(history: History) -> None:
@@ -119,13 +121,13 @@ BAD_CONVERSATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("body", BAD_CONVERSATIONS.values(), ids=BAD_CONVERSATIONS.keys())
-async def test_bad_conversations(history: History, body: dict[str, Any]) -> None:
-    alice = history.user()
-    assert_problem(await send(history, "POST", "/conversations", json.dumps(body)), 422, "invalid_request")
-    put = json.dumps({"id": CONVERSATION, "created_at": NOW} | body)
-    assert_problem(await send(history, "PUT", f"/conversations/{CONVERSATION}", put), 422, "invalid_request")
-    assert (await alice.list_conversations()).data == []
+async def test_bad_conversations(history: History, subtests: pytest.Subtests) -> None:
+    for name, body in BAD_CONVERSATIONS.items():
+        with subtests.test(name):
+            assert_problem(await send(history, "POST", "/conversations", json.dumps(body)), 422, "invalid_request")
+            put = json.dumps({"id": CONVERSATION, "created_at": NOW} | body)
+            assert_problem(await send(history, "PUT", f"/conversations/{CONVERSATION}", put), 422, "invalid_request")
+    assert (await history.user().list_conversations()).data == []
 
 
 async def test_a_run_of_a_bad_message_leaves_nothing_behind(history: History) -> None:
@@ -137,8 +139,67 @@ async def test_a_run_of_a_bad_message_leaves_nothing_behind(history: History) ->
     assert (await history.user().list_conversations()).data == []
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_the_limit(history: History, chunked: bool) -> None:
+async def test_times_beyond_the_calendar(history: History) -> None:
+    for time in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "10000-01-01T00:00:00Z", 10**30, None):
+        put = json.dumps({"id": CONVERSATION, "created_at": time})
+        assert_problem(await send(history, "PUT", f"/conversations/{CONVERSATION}", put), 422, "invalid_request")
+
+
+async def test_a_body_that_does_not_say_it_is_json(history: History) -> None:
+    token = signer("chat-service").sign("history-service", SCOPES, user_id="alice")
+    body = json.dumps({"title": "a\x00b"}).encode()
+    for content_type in (None, "text/plain", "application/octet-stream"):
+        headers = {"Authorization": f"Bearer {token}"} | ({"Content-Type": content_type} if content_type else {})
+        response = await history.http.post("/conversations", content=body, headers=headers)
+        assert_problem(response, 422, "invalid_request")
+
+
+BAD_ITEMS_PUTS: list[dict[str, Any]] = [
+    {"attempt": 2**31},
+    {"attempt": -1},
+    {"attempt": "x"},
+    {"attempt": 10**30},
+    {"attempt": 1, "items": [{"payload": {}}]},
+]
+BAD_FINISHES: list[dict[str, Any]] = [
+    *BAD_ITEMS_PUTS,
+    {"attempt": 1, "title": "x" * 201},
+    {"attempt": 1, "title": "\x00"},
+    {"attempt": 1, "status": "queued"},
+]
+
+
+async def test_bad_reports_of_a_worker(history: History, subtests: pytest.Subtests) -> None:
+    conversation_id = new_id("thr")
+    await history.user().create_run(conversation_id, run_create(conversation_id, new=True))
+    claim = await history.worker.claim_run("worker-1")
+    assert claim is not None
+    own = {"Authorization": f"Bearer {claim.token}"}
+    reports = [("finish", {"status": "completed"} | body) for body in BAD_FINISHES]
+    reports += [("items", {"items": [{"payload": {}}]} | body) for body in BAD_ITEMS_PUTS]
+    for where, body in reports:
+        with subtests.test(where, body=str(body)[:60]):
+            response = await history.http.post(f"/runs/{claim.run.id}/{where}", json=body, headers=own)
+            assert_problem(response, 422, "invalid_request")
+    assert (await history.user().get_run(claim.run.id)).status == "in_progress"
+
+
+async def test_bad_claims_and_heartbeats(history: History) -> None:
+    token = signer("agent-worker").sign("history-service", [scopes.RUNS_WORK])
+    headers = {"Authorization": f"Bearer {token}"}
+    for path, body in (
+        ("/runs/claim", {}),
+        ("/runs/claim", {"worker_id": ""}),
+        ("/runs/claim", {"worker_id": "x" * 129}),
+        ("/runs/claim", {"worker_id": "a\x00"}),
+        ("/runs/run_1/heartbeat", {"attempt": 2**31}),
+        ("/runs/run_1/release", {"attempt": None}),
+        ("/runs/a%00b/heartbeat", {"attempt": 1}),
+    ):
+        assert_problem(await history.http.post(path, json=body, headers=headers), 422, "invalid_request")
+
+
+async def test_a_body_over_the_limit(history: History) -> None:
     body = item_body(content=[{"type": "input_text", "text": "x" * 70_000}]).encode()
 
     async def chunks() -> Any:
@@ -146,8 +207,8 @@ async def test_a_body_over_the_limit(history: History, chunked: bool) -> None:
             yield body[start : start + 8192]
 
     path = f"/conversations/{CONVERSATION}/items/msg_1"
-    response = await send(history, "PUT", path, chunks() if chunked else body)
-    assert_problem(response, 413, "payload_too_large")
+    for content in (body, chunks()):
+        assert_problem(await send(history, "PUT", path, content), 413, "payload_too_large")
 
 
 async def test_who_may_not_do_it(history: History) -> None:

@@ -66,3 +66,12 @@ async def test_a_question_asked_during_an_answer_comes_after_it(
     assert said(retried) == ["q1", "half of a1"], "the later question does not leak into the running answer"
     await answer(worker, retried, "rest of a1")
     assert said(await claimed(worker)) == ["half of a1", "rest of a1", "q2"]
+
+
+async def test_many_later_questions_do_not_crowd_out_the_earlier_ones(
+    alice: UserHistory, worker: WorkerHistoryClient
+) -> None:
+    conversation_id = new_id("thr")
+    for number in range(6):
+        await alice.create_run(conversation_id, run_create(conversation_id, f"q{number}", new=True))
+    assert said(await claimed(worker)) == ["q0"]

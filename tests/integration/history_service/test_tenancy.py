@@ -69,6 +69,7 @@ async def test_the_login_role_sees_nothing_even_if_it_inherits(engine: AsyncEngi
     async with engine.connect() as connection, connection.begin() as transaction:
         for role in (USER_ROLE, DISPATCH_ROLE, PROBE_ROLE):
             await connection.execute(text(f"GRANT {role} TO SESSION_USER WITH INHERIT TRUE"))
+        await connection.execute(text("SELECT set_config('app.user_id', 'alice', true)"))
         for table in TABLES:
             assert await connection.scalar(text(f"SELECT count(*) FROM history.{table}")) == 0  # noqa: S608
         await transaction.rollback()

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,26 @@ async def test_a_stop_signal_during_the_start_is_obeyed(project: Path) -> None:
         await eventually(lambda: "| slow" in launcher.output, what="the migration runs")
         assert await launcher.end(signal.SIGINT) == 0
         assert not launcher.living()
+
+
+async def test_a_stop_signal_that_arrives_twice_is_one_request(project: Path) -> None:
+    async with launched(project) as launcher:
+        pids = await launcher.up()
+        launcher.process.send_signal(signal.SIGTERM)
+        assert await launcher.end(signal.SIGTERM) == 0
+        assert gone(pids)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the watchdog does it: see its own test")
+async def test_a_later_second_signal_ends_everything_at_once(project: Path) -> None:
+    (project / "stubborn").touch()
+    async with launched(project, STOP_GRACE_SECONDS="300") as launcher:
+        pids = await launcher.up()
+
+        def insist() -> bool:
+            with suppress(ProcessLookupError):
+                launcher.process.send_signal(signal.SIGINT)
+            return launcher.process.returncode is not None
+
+        await eventually(insist, what="the launcher gave up waiting")
+        await eventually(lambda: gone(pids), seconds=10, what="all children are gone")

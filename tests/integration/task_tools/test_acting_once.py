@@ -7,6 +7,10 @@ import httpx
 import pytest
 
 from launcher.sql import connected
+from service_kit.database import create_engine
+from task_tools.services.task_list import TaskList
+from task_tools.services.tool_calls import ToolCall, ToolCalls
+from task_tools.settings import Settings
 from tests.integration.task_tools.conftest import Issuers
 from tests.integration.task_tools.mcp_client import ToolUser, connect
 from tests.support.servers import eventually
@@ -105,3 +109,39 @@ async def test_a_duplicate_waits_for_the_first_and_acts_if_that_one_fails(
         await first.execute("ROLLBACK")
     assert (await second).task["title"] == "late"
     assert await _titles(ann) == ["late"]
+
+
+async def test_the_same_arguments_to_another_tool_are_another_call(settings: Settings) -> None:
+    async def answer(_tasks: TaskList) -> dict[str, object]:
+        return {"done": True}
+
+    engine = create_engine(settings)
+    try:
+        calls = ToolCalls(engine)
+        assert not (await calls.run(ToolCall("one", {}, "ann", KEY), answer)).is_error
+        assert not (await calls.run(ToolCall("one", {}, "ann", KEY), answer)).is_error
+        assert (await calls.run(ToolCall("two", {}, "ann", KEY), answer)).is_error
+    finally:
+        await engine.dispose()
+
+
+async def test_nothing_is_answered_before_it_is_stored(
+    tools: ToolUser, token: str, ann: httpx.AsyncClient, admin_database_url: str
+) -> None:
+    """A trigger that fails when the transaction commits: whoever answers earlier has promised too much."""
+    async with connected(admin_database_url) as connection:
+        await connection.execute(
+            "CREATE FUNCTION tasks.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$"
+        )
+        await connection.execute(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON tasks.tasks DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION tasks.refuse()"
+        )
+        posted = await ann.post("/tasks", json={"title": "promised"})
+        called = await tools.call(token, "add_task", KEY, title="promised")
+        await connection.execute("DROP TRIGGER refuse ON tasks.tasks")
+    assert (posted.status_code, posted.json()["code"]) == (500, "internal_error")
+    assert called.is_error
+    assert "refused" not in posted.text + called.text
+    assert await _titles(ann) == []
+    assert (await tools.call(token, "add_task", KEY, title="promised")).task["title"] == "promised"

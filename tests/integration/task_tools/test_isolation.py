@@ -5,11 +5,13 @@ import asyncio
 import pytest
 from asyncpg.exceptions import InsufficientPrivilegeError
 from sqlalchemy import text
+from sqlalchemy.exc import NoResultFound
 
 from launcher.sql import connected
 from service_kit.database import DatabaseSettings, create_engine, role_transaction
 from task_tools.migrate import migrate
 from task_tools.settings import Settings
+from task_tools.storage.calls import CallResult, CallStore
 from task_tools.storage.tasks import TaskStore
 from task_tools.tables import USER_ROLE
 from tests.support.postgres import PostgresServer
@@ -27,6 +29,27 @@ async def test_row_level_security_holds_without_the_owner_predicate(settings: Se
             assert await TaskStore(connection, "bob").is_foreign(task.id)
         async with role_transaction(engine, USER_ROLE) as connection:
             assert (await connection.execute(text("SELECT * FROM tasks.tasks"))).all() == []
+    finally:
+        await engine.dispose()
+
+
+async def test_statements_name_the_owner_where_row_level_security_does_not_hold(admin_database_url: str) -> None:
+    engine = create_engine(DatabaseSettings.model_validate({"database_url": admin_database_url}))
+    try:
+        async with engine.begin() as connection:
+            ann, bob = TaskStore(connection, "ann"), TaskStore(connection, "bob")
+            task = await ann.create("private", None)
+            assert await bob.get(task.id) is None
+            assert await bob.titled("private", limit=5) == []
+            assert await bob.list(None, limit=5, order="desc", after=None) == []
+            assert await bob.update(task.id, {"title": "taken"}) is None
+            assert await bob.delete(task.id) is None
+            assert await ann.get(task.id) == task
+            assert await CallStore(connection, "ann").reserve("key", "add_task", "digest")
+            await CallStore(connection, "bob").record("key", CallResult("changed"))
+            assert (await CallStore(connection, "ann").get("key")).result.text == ""
+            with pytest.raises(NoResultFound):
+                await CallStore(connection, "bob").get("key")
     finally:
         await engine.dispose()
 

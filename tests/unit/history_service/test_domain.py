@@ -23,6 +23,7 @@ from history_service.domain import (
     unstorable,
 )
 from history_service.errors import InvalidCursorError, InvalidItemError
+from service_kit.problems import InvalidRequestError
 from tests.support.history import user_message
 
 CONVERSATION = "thr_1"
@@ -52,7 +53,6 @@ def test_an_item_is_read_from_its_payload() -> None:
         {"thread_id": "thr_2"},
         {"created_at": "now"},
         {"created_at": 5},
-        {"created_at": "9999-12-31T23:59:59-23:00"},
     ],
 )
 def test_an_item_of_another_shape_is_invalid(changes: dict[str, Any]) -> None:
@@ -66,6 +66,12 @@ def test_every_kind_has_a_role_and_two_are_hidden() -> None:
     assert users == {"user_message", "hidden_context_item", "sdk_hidden_context"}
     hidden = {kind for kind in kinds if item_of(put(type=kind), CONVERSATION).hidden}
     assert hidden == {"hidden_context_item", "sdk_hidden_context"}
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+def test_times_beyond_the_calendar_are_invalid(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        item_of(put(created_at=text), CONVERSATION)
 
 
 def test_times_without_a_zone_are_utc() -> None:

@@ -1,7 +1,8 @@
 """Public keys of the issuer, from its JSON Web Key Set (RFC 7517).
 
 Keys are fetched when first needed, again in the background once they are old, and at once for an unknown key id,
-but then not more often than the floor allows. The last good keys stay while the issuer does not answer.
+but then not more often than the floor allows. The last good keys stay while the issuer does not answer. While it
+does, tokens of a key that it withdrew are refused after `JWKS_MAX_AGE_SECONDS` + `JWT_CACHE_SECONDS` at the latest.
 """
 
 import asyncio
