@@ -12,6 +12,7 @@ from contracts.principal import MAX_TOKEN_SECONDS
 from contracts.runs import ContextMessage, RunError
 from history_service.errors import InvalidCursorError, InvalidItemError
 from history_service.item_content import content_of, tool_calls_of
+from service_kit.problems import InvalidRequestError
 
 ID_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"
 """Ids of conversations, items and runs: ChatKit's, OpenAI's and ours."""
@@ -93,13 +94,19 @@ def _time_of(value: object) -> datetime:
         raise InvalidItemError("The item's created_at is not a time.")
     try:
         return as_utc(datetime.fromisoformat(value))
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise InvalidItemError("The item's created_at is not an ISO 8601 time.") from error
 
 
 def as_utc(time: datetime) -> datetime:
-    """Return the time in UTC; one without a zone, as ChatKit makes them, is taken to be UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    """Return the time in UTC; one without a zone, as ChatKit makes them, is taken to be UTC.
+
+    Raises InvalidRequestError if UTC has no such year.
+    """
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequestError("A time is out of range.") from error
 
 
 def unstorable(value: object) -> str | None:

@@ -58,7 +58,7 @@ class RunStore:
         in_conversation = (runs.c.conversation_id == conversation_id, runs.c.user_id == self._user_id)
         statement = select(*RUN_COLUMNS).where(*in_conversation).limit(limit + 1)
         if active:
-            pass
+            statement = statement.where(runs.c.status.in_(UNFINISHED))
         if after is not None:
             seen = await self._connection.scalar(select(runs.c.number).where(*in_conversation, runs.c.id == after))
             if seen is None:
