@@ -30,7 +30,7 @@ class Page:
         wanted = digest([self._folder / "package-lock.json", self._folder / ".npmrc"], node, str(self._folder))
         stamp = self._folder / "node_modules" / ".threadkeep.stamp"
         if not is_current(stamp, wanted):
-            self._npm("Installing the page's packages", "ci", "--no-audit", "--no-fund")
+            self._npm("Installing the page's packages", "npm-ci.log", "ci", "--no-audit", "--no-fund")
             stamp.write_text(wanted)
         if build:
             self._build(wanted)
@@ -40,13 +40,13 @@ class Page:
         wanted = digest(tree(self._folder, NOT_SOURCES), packages)
         if is_current(stamp, wanted) and (self._folder / ".next" / "BUILD_ID").is_file():
             return
-        self._npm("Building the page", "run", "build")
+        self._npm("Building the page", "npm-build.log", "run", "build")
         stamp.write_text(wanted)
 
-    def _npm(self, what: str, *arguments: str) -> None:
+    def _npm(self, what: str, log: str, *arguments: str) -> None:
         environment = machine_environment(NEXT_TELEMETRY_DISABLED="1", npm_config_yes="true")
-        log = self._logs / f"npm-{arguments[-1].strip('-')}.log"
-        run_step(what, ("npm", *arguments), log=log, cwd=self._folder, env=environment, advice=f"Fix it, {WITHOUT}.")
+        command, advice = ("npm", *arguments), f"Fix it, {WITHOUT}."
+        run_step(what, command, log=self._logs / log, cwd=self._folder, env=environment, advice=advice)
 
 
 def node_version() -> str:

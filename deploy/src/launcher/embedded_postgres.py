@@ -25,7 +25,7 @@ from launcher.children import Command, Identity, inherited_environment, spawn, s
 from launcher.errors import EmbeddedDatabaseError, NotReadyError
 from launcher.ports import LOOPBACK, free_port
 from launcher.sql import Connection, connected
-from launcher.unprivileged import choose_identity, hand_over
+from launcher.unprivileged import choose_identity, hand_over, let_through
 
 SUPERUSER = "postgres"
 START_SECONDS = 60.0
@@ -79,10 +79,13 @@ class EmbeddedPostgres:
 
     async def prepare(self) -> None:
         """Make the cluster if it does not exist. Interrupted half-way, it starts afresh the next time."""
+        identity = choose_identity()
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        let_through(self.data_dir.parent, identity)
         if self._version is None:
-            await asyncio.to_thread(self._initialise)
-        elif os.geteuid() == 0:
-            hand_over(self.data_dir, choose_identity())
+            await asyncio.to_thread(self._initialise, identity)
+        else:
+            hand_over(self.data_dir, identity)
 
     def command(self) -> Command:
         """How to start the server. SIGINT is its fast shutdown: SIGTERM would wait for the clients."""
@@ -102,7 +105,7 @@ class EmbeddedPostgres:
         return Command(
             (str(binaries / "postgres"), "-D", str(self.data_dir.resolve()), *arguments),
             env=inherited_environment(),
-            identity=self._identity(),
+            identity=choose_identity(),
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
         )
@@ -132,13 +135,8 @@ class EmbeddedPostgres:
         marker = self.data_dir / "PG_VERSION"
         return marker.read_text().strip() if marker.is_file() else None
 
-    def _identity(self) -> Identity:
-        return choose_identity() if os.geteuid() == 0 else "self"
-
-    def _initialise(self) -> None:
+    def _initialise(self, identity: Identity) -> None:
         binaries = find_binaries()
-        identity = self._identity()
-        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.data_dir, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix="initdb-", dir=self.data_dir.parent) as scratch:
             fresh, password = Path(scratch) / "cluster", Path(scratch) / "password"

@@ -26,15 +26,17 @@ class Migration:
 
 
 def tiers(settings: LauncherSettings, environments: Environments) -> Iterator[list[Program]]:
-    """Yield the services in starting order: each tier needs those before it."""
+    """Yield the services in starting order: each tier needs those before it. The gateway reads the page's keys."""
     yield [
         _python("history-service", "history_service", "HISTORY_PORT", environments),
         _python("task-tools", "task_tools", "TOOLS_PORT", environments),
+        *([_page(settings, environments)] if settings.with_page else []),
     ]
-    workers = [_worker(number, settings, environments) for number in range(1, settings.workers + 1)]
-    yield [_python("chat-service", "chat_service", "CHAT_PORT", environments), *workers]
-    page = [_page(settings, environments)] if settings.with_page else []
-    yield [_python("gateway", "gateway", "GATEWAY_PORT", environments), *page]
+    yield [
+        _python("chat-service", "chat_service", "CHAT_PORT", environments),
+        *(_worker(number, settings, environments) for number in range(1, settings.workers + 1)),
+    ]
+    yield [_python("gateway", "gateway", "GATEWAY_PORT", environments)]
 
 
 def migrations(settings: LauncherSettings, environments: Environments) -> list[Migration]:

@@ -24,6 +24,8 @@ from launcher.supervised import Surroundings
 from launcher.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPEATED_SIGNAL_SECONDS = 1.0
+"""Signals closer together are one request: make and a terminal may both pass it on."""
 
 
 async def run(settings: LauncherSettings, console: Console) -> None:
@@ -47,7 +49,7 @@ async def run(settings: LauncherSettings, console: Console) -> None:
             await _until(stopping, _start(settings, secrets, supervisor, around))
             await stopping.wait()
         finally:
-            console.say("Stopping …")
+            console.say("Stopping … (Ctrl-C again: at once)")
             await supervisor.stop_all()
             console.say("Stopped.")
 
@@ -88,11 +90,15 @@ def _stop_requests() -> Generator[asyncio.Event]:
     """Give the event that a stop signal sets; a second signal ends the launcher, and with it its children, at once."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    first = 0.0
 
     def request() -> None:
-        if stopping.is_set():
+        nonlocal first
+        if not stopping.is_set():
+            first = loop.time()
+            stopping.set()
+        elif loop.time() - first > REPEATED_SIGNAL_SECONDS:
             os.kill(os.getpid(), signal.SIGKILL)
-        stopping.set()
 
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, request)

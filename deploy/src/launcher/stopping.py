@@ -8,6 +8,7 @@ from contextlib import suppress
 from launcher.console import Console
 from launcher.errors import LauncherError
 from launcher.pidfiles import LAUNCHER, PidFiles
+from launcher.processes import started_at
 from launcher.settings import LauncherSettings
 
 POLL_SECONDS = 0.05
@@ -23,10 +24,11 @@ def stop_running(settings: LauncherSettings, console: Console) -> None:
         console.say(f"Threadkeep does not run on {settings.data_dir}.")
         return
     console.say(f"Stopping Threadkeep (pid {pid}) …")
+    began = started_at(pid)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + TIERS * settings.stop_grace_seconds
-    while pids.living(LAUNCHER) == pid:
+    while began is not None and started_at(pid) == began:
         if time.monotonic() > deadline:
             raise LauncherError(f"The launcher (pid {pid}) did not stop in time: end it with `kill -9 {pid}`.")
         time.sleep(POLL_SECONDS)

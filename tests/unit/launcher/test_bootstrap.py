@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bootstrap import __main__ as entry
 from bootstrap.browser import ensure_browser
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import node_version
 from bootstrap.steps import run_step
-
 from launcher.keys import compose_environment
 from launcher.secret_store import generate_secrets
 from launcher.settings import parse_dotenv

@@ -4,9 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
+
 from bootstrap.dotenv import wants_page
 from bootstrap.stamps import digest, is_current, tree
-
 from launcher.console import Console
 from launcher.node import parse_version
 from launcher.supervised import LONGEST_BACKOFF_SECONDS, backoff_seconds, describe_end
