@@ -76,7 +76,11 @@ async def test_somebody_elses_conversation_is_forbidden(system: System, conversa
             problem(response, 403, "conversation_forbidden")
             assert "hello" not in response.text
         problem(await http.delete(f"{base}/conversations/{conversation_id}"), 403, "conversation_forbidden")
-        say: dict[str, Any] = {"content": [{"type": "input_text", "text": "hi"}], "attachments": [], "inference_options": {}}
+        say: dict[str, Any] = {
+            "content": [{"type": "input_text", "text": "hi"}],
+            "attachments": [],
+            "inference_options": {},
+        }
         add = {"type": "threads.add_user_message", "params": {"thread_id": conversation_id, "input": say}}
         problem(await http.post(f"{base}/chatkit", json=add), 403, "conversation_forbidden")
 
