@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chat_service.relay.hub import Hub
+from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
-from chat_service.relay.reader import RelayLimits
 from chat_service.relay.relay import Relay
 from chat_service.server import ThreadkeepServer
 from chat_service.services.runs import RunStarter
@@ -27,7 +27,7 @@ SERVICE = "chat-service"
 REDIS_CONNECT_SECONDS = 1.0
 REDIS_ANSWER_SECONDS = 2.0
 REDIS_RETRIES = 1
-REDIS_CONNECTIONS = 64
+REDIS_CONNECTIONS = 32
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,17 @@ class Resources:
 
 def create_redis(url: str) -> Redis:
     """Make the client for everything but pub/sub; its owner closes it."""
-    # Few retries: the client's default of ten would hold a stream up for most of a minute.
-    return Redis.from_url(
+    # One retry, for connections that a restart has left stale; more would hold streams up while Redis is away.
+    # A blocking pool: the plain one answers a burst of new streams with errors.
+    pool = BlockingConnectionPool.from_url(
         url,
         socket_connect_timeout=REDIS_CONNECT_SECONDS,
         socket_timeout=REDIS_ANSWER_SECONDS,
         retry=Retry(NoBackoff(), REDIS_RETRIES),
         max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_ANSWER_SECONDS,
     )
+    return Redis.from_pool(pool)
 
 
 @asynccontextmanager

@@ -193,7 +193,8 @@ class Hub:
         channel = self._channels.get(name)
         if channel is not None:
             channel.confirmed.set()
-            pass
+            for listener in channel.listeners:
+                listener.resync()
 
     async def _write(self, connection: AbstractConnection) -> None:
         """Send what is asked for, and a ping after each silence; a peer that does not answer is given up."""

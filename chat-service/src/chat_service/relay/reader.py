@@ -8,7 +8,6 @@ for a lease it asks the history-service, whose word about the run is final.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisError
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from chat_service.relay import synthetic
 from chat_service.relay.hub import Hub
 from chat_service.relay.items import ItemGate, ItemTracker
+from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog, LoggedFrame
 from chat_service.relay.metrics import ENDINGS, LOSSES, READERS, REREADS
 from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
@@ -31,22 +31,6 @@ Write = Callable[[bytes], Awaitable[None]]
 RETRY_SECONDS = 1.0
 LOST_MESSAGE = "The answer could not be followed any longer. It may still arrive: reload the conversation to see it."
 GONE_MESSAGE = "This conversation was deleted."
-
-
-@dataclass(frozen=True)
-class RelayLimits:
-    """Bounds of a reader."""
-
-    queue_frames: int
-    """Frames that may wait for a slow client before it has to read them from the log."""
-
-    keepalive_seconds: float
-    lease_seconds: float
-
-    @property
-    def lost_after_seconds(self) -> float:
-        """Longest silence, with nobody to ask, before a stream ends with an error."""
-        return 2 * self.lease_seconds + 5
 
 
 class RunReader:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from chat_service.relay.hub import Hub
+from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
-from chat_service.relay.reader import RelayLimits, RunReader
+from chat_service.relay.reader import RunReader
 from chat_service.relay.record import RunRecord
 from contracts.frames import LOG_START, Cursor
 from contracts.runs import Run

@@ -70,7 +70,7 @@ async def answer_chatkit(server: ThreadkeepServer, body: bytes, context: ChatCon
         raise NotSupportedError(NOT_SUPPORTED[request.type])
     context.include_hidden = isinstance(request, ThreadsRetryAfterItemReq)
     try:
-        result = await server.process(body, context)
+        result = await server.answer(request, context)
         if not isinstance(result, StreamingResult):
             return JsonAnswer(result.json)
         head = b"".join([frame async for frame in result])

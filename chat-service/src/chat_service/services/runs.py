@@ -1,5 +1,6 @@
 """Starting runs: stored first, then a wake-up for the workers."""
 
+import asyncio
 from typing import cast
 
 import structlog
@@ -13,6 +14,9 @@ from contracts.runs import Run, RunCreate
 from history_client import UserHistory
 
 log = structlog.get_logger(__name__)
+
+WAKE_SECONDS = 0.5
+"""How long a message waits for its wake-up to be sent; it is stored by then."""
 
 MAX_WAKEUPS = 10_000
 """Length of the list of wake-ups when no worker takes any: older ones are dropped, workers poll as well."""
@@ -41,10 +45,10 @@ class RunStarter:
 
     async def _wake(self, run_id: str) -> None:
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with asyncio.timeout(WAKE_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.lpush(RUNS_READY, run_id)
                 pipeline.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
                 cast("list[object]", await pipeline.execute())
-        except RedisError as error:
+        except (RedisError, TimeoutError) as error:
             # Harmless: the workers poll as well.
             log.warning("wake_failed", run_id=run_id, error=type(error).__name__)
