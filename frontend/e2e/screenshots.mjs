@@ -8,7 +8,7 @@ const FOLDER = process.argv[2] ?? fileURLToPath(new URL("../../docs/images", imp
 const SENTENCES = ["Add a task to buy milk", "Add a task to call the dentist", "What is on my list?"];
 
 async function picture(browser, colorScheme) {
-  const context = await browser.newContext({ colorScheme, viewport: { width: 1200, height: 860 }, deviceScaleFactor: 2, reducedMotion: "reduce" });
+  const context = await browser.newContext({ colorScheme, viewport: { width: 1200, height: 930 }, deviceScaleFactor: 2, reducedMotion: "reduce" });
   const page = await context.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   await signUp(page);

@@ -35,15 +35,20 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
   const badge = chat.locator(".w-badge");
   const answer = chat.locator(".item-assistant .markdown").last();
   let text = "";
+  /** Names a step in the report; the first one that fails ends the story. */
+  const step = async (name, run) => {
+    t.diagnostic(name);
+    await run();
+  };
 
-  await t.test("who is not signed in is sent to the sign-in page", async () => {
+  await step("who is not signed in is sent to the sign-in page", async () => {
     await page.goto(`${BASE_URL}/dashboard`);
     await page.waitForURL((url) => url.pathname === "/sign-in");
   });
 
-  await t.test("signs up", () => signUp(page));
+  await step("signs up", () => signUp(page));
 
-  await t.test("says a sentence and watches the answer being written", async () => {
+  await step("says a sentence and watches the answer being written", async () => {
     await openChat(page);
     await watchAnswer(page);
     await say(page, MESSAGE);
@@ -55,12 +60,12 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.ok(lengths.length >= 3, `the text grew in at least 3 steps, not in ${JSON.stringify(lengths)}`);
   });
 
-  await t.test("sees the task on the list", async () => {
+  await step("sees the task on the list", async () => {
     await page.getByRole("link", { name: "Tasks", exact: true }).click();
     await page.getByTestId("task").filter({ hasText: "buy milk" }).waitFor();
   });
 
-  await t.test("reloads the chat and everything is still there", async () => {
+  await step("reloads the chat and everything is still there", async () => {
     await page.getByRole("link", { name: "Chat", exact: true }).click();
     await chat.waitFor();
     await page.reload();
@@ -71,7 +76,7 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.equal(await chat.locator(".bubble").count(), 1);
   });
 
-  await t.test("switches the theme", async () => {
+  await step("switches the theme", async () => {
     const isDark = () => page.evaluate(() => document.documentElement.classList.contains("dark"));
     const scheme = () => chat.getAttribute("data-scheme");
     const wasDark = await isDark();
@@ -81,7 +86,7 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.equal(await scheme(), wasDark ? "light" : "dark");
   });
 
-  await t.test("signs out, and the dashboard is closed again", async () => {
+  await step("signs out, and the dashboard is closed again", async () => {
     await page.getByTestId("user-menu").click();
     await page.getByTestId("sign-out").click();
     await page.waitForURL((url) => url.pathname === "/sign-in");

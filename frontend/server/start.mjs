@@ -3,6 +3,9 @@
  *
  * Sets X-Forwarded-For to the address of the connection before Next.js sees the request, unless the
  * peer is one of TRUSTED_PROXIES: sign-in limits count by that header, so a client must not write it.
+ *
+ * On SIGTERM or SIGINT no new request is taken, and what is still open SHUTDOWN_GRACE_SECONDS (3) later is
+ * cut: a chat stream can last for minutes, its run goes on without it, and the page finds the answer again.
  */
 import { subscribe } from "node:diagnostics_channel";
 import { existsSync } from "node:fs";
@@ -37,6 +40,9 @@ subscribe("http.server.request.start", (message) => {
   if (!peer || trusted.check(peer, isIPv6(peer) ? "ipv6" : "ipv4")) return;
   request.headers["x-forwarded-for"] = peer;
 });
+
+const graceMs = Number(process.env.SHUTDOWN_GRACE_SECONDS ?? 3) * 1000;
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => setTimeout(() => process.exit(0), graceMs));
 
 process.env.PORT = process.env.FRONTEND_PORT ?? "3000";
 process.env.HOSTNAME = process.env.BIND_HOST ?? "127.0.0.1";

@@ -120,12 +120,16 @@ export class Conversation {
       turn?.abort();
       return;
     }
+    const { activity } = this.current;
+    this.update({ ...this.current, activity: "stopping" });
     try {
       await this.api.cancelRun(runId);
+      setTimeout(() => turn?.abort(), STOP_GRACE_MS);
     } catch (cause) {
+      // The run goes on, and so does the page.
+      if (this.current.activity === "stopping") this.update({ ...this.current, activity });
       this.events.error(errorOf(cause));
     }
-    setTimeout(() => turn?.abort(), STOP_GRACE_MS);
   }
 
   /** Loads the items before the oldest one here. */
@@ -265,7 +269,9 @@ export class Conversation {
   /** Gets the rest of an answer by asking for it. */
   private async follow(threadId: string, runId: string | null, activity: "waiting" | "reconnecting"): Promise<void> {
     const { signal } = (this.waiting = new AbortController());
-    this.update({ ...this.current, activity, runId });
+    // A run that was asked to stop is not being waited for, even while its end is.
+    const shown = () => (this.current.activity === "stopping" ? "stopping" : "waiting");
+    this.update({ ...this.current, activity: this.current.activity === "stopping" ? "stopping" : activity, runId });
     try {
       const result = await recover({
         api: this.api,
@@ -273,7 +279,7 @@ export class Conversation {
         runId,
         signal,
         onPage: (page, final) => {
-          if (!signal.aborted) this.update({ ...withNewestPage(this.current, page, !final), activity: "waiting" });
+          if (!signal.aborted) this.update({ ...withNewestPage(this.current, page, !final), activity: shown() });
         },
       });
       if (!signal.aborted) this.settle(threadId, result);

@@ -1,14 +1,14 @@
 /** Icons: the names of ChatKit's set that are known here, drawn by Lucide. */
 import {
-  ArrowDown, ArrowUp, Bolt, BookOpen, Bug, Calendar, ChartColumn, Check, ChevronLeft, ChevronRight, Circle, CircleAlert,
+  ArrowDown, ArrowUp, BookOpen, Bug, Calendar, ChartColumn, Check, ChevronLeft, ChevronRight, Circle, CircleAlert,
   CircleCheck, CircleHelp, Clock, Compass, Copy, Ellipsis, ExternalLink, FileText, FlaskConical, Globe, History, Image,
   Info, KeyRound, LifeBuoy, Lightbulb, ListTodo, LoaderCircle, Mail, MapPin, Monitor, NotebookPen, PartyPopper, Pencil,
   Phone, Play, Plus, RotateCw, Search, Settings2, Sparkles, Square, SquareCode, SquarePen, Star, Trash2, TriangleAlert,
-  User, X, createElement, type IconNode,
+  User, X, Zap, createElement, type IconNode,
 } from "lucide";
 
 const ICONS: Readonly<Record<string, IconNode>> = {
-  agent: Sparkles, analytics: ChartColumn, "arrow-down": ArrowDown, "arrow-up": ArrowUp, bolt: Bolt, "book-open": BookOpen,
+  agent: Sparkles, analytics: ChartColumn, "arrow-down": ArrowDown, "arrow-up": ArrowUp, bolt: Zap, "book-open": BookOpen,
   "book-closed": BookOpen, "book-clock": BookOpen, bug: Bug, calendar: Calendar, chart: ChartColumn, check: Check,
   "check-circle": CircleCheck, "check-circle-filled": CircleCheck, "chevron-left": ChevronLeft, "chevron-right": ChevronRight,
   "circle-question": CircleHelp, clock: Clock, close: X, compass: Compass, confetti: PartyPopper, copy: Copy, desktop: Monitor,

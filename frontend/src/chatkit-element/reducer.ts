@@ -16,8 +16,9 @@ export interface Failure {
 /**
  * What the conversation is doing. `streaming`: events are coming in. `reconnecting`: the connection was
  * lost and the server is being asked. `waiting`: an answer is being made that nobody streams to this page.
+ * `stopping`: the run was asked to end and has not yet.
  */
-export type Activity = "idle" | "loading" | "streaming" | "reconnecting" | "waiting";
+export type Activity = "idle" | "loading" | "streaming" | "reconnecting" | "waiting" | "stopping";
 
 export interface ThreadState {
   readonly thread: ThreadMetadata | null;

@@ -92,6 +92,7 @@ button { font: inherit; color: inherit; cursor: pointer; }
 .round.send:disabled { background: var(--surface-hover); color: var(--text-faint); cursor: default; }
 .round.send:not(:disabled):hover { transform: translateY(-1px); }
 .round.stop { background: var(--text); color: var(--surface); }
+.round.stop:disabled { opacity: 0.45; cursor: default; }
 .round.stop svg { fill: currentColor; }
 .disclaimer { margin-top: 8px; font-size: 0.75em; text-align: center; color: var(--text-faint); }
 .disclaimer.is-strong { color: var(--text); }

@@ -21,6 +21,8 @@ a.source:hover { border-color: var(--line-strong); color: var(--text); }
 .markdown h3 { font-size: 1.25em; }
 .markdown h4 { font-size: 1.1em; }
 .markdown :is(ul, ol) { margin: 0 0 0.8em; padding-left: 1.5em; }
+.markdown ul { list-style-type: disc; }
+.markdown ul ul { list-style-type: circle; }
 .markdown li { margin: 0.2em 0; }
 .markdown li > :is(ul, ol) { margin: 0.2em 0; }
 .markdown li::marker { color: var(--text-faint); }

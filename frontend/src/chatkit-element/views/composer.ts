@@ -7,6 +7,8 @@ export interface ComposerActions {
   stop(): void;
 }
 
+export type ComposerMode = "ready" | "blocked" | "stoppable" | "stopping";
+
 const MAX_HEIGHT_PX = 200;
 
 export class Composer {
@@ -24,7 +26,7 @@ export class Composer {
     this.sendButton = h("button", { class: "round send", attributes: { type: "submit", "aria-label": "Send" } }, icon("arrow-up", 18));
     this.stopButton = h("button", { class: "round stop", attributes: { type: "button", "aria-label": "Stop" }, on: { click: () => actions.stop() } }, icon("stop", 14));
     this.element = h("form", { class: "composer", on: { submit: (event) => this.onSubmit(event), click: (event) => this.onClick(event) } }, this.input, this.sendButton, this.stopButton);
-    this.setBusy(false);
+    this.setMode("ready");
   }
 
   get value(): string {
@@ -40,11 +42,13 @@ export class Composer {
     this.input.placeholder = text;
   }
 
-  /** While an answer is being made nothing can be sent, and it can be stopped. */
-  setBusy(busy: boolean, stoppable = true): void {
-    this.busy = busy;
-    show(this.sendButton, !busy || !stoppable);
-    show(this.stopButton, busy && stoppable);
+  /** While an answer is being made nothing can be sent, and it can be stopped once. */
+  setMode(mode: ComposerMode): void {
+    const stops = mode === "stoppable" || mode === "stopping";
+    this.busy = mode !== "ready";
+    show(this.sendButton, !stops);
+    show(this.stopButton, stops);
+    this.stopButton.disabled = mode === "stopping";
     this.updateSend();
   }
 

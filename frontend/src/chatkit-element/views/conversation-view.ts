@@ -22,6 +22,8 @@ function activityText(state: ThreadState): string | null {
       return "Connection lost. Reconnecting…";
     case "waiting":
       return "Still working on the answer…";
+    case "stopping":
+      return "Stopping…";
     case "streaming": {
       const last = state.items.at(-1);
       const open = last !== undefined && state.open.has(last.id);

@@ -9,7 +9,7 @@ import type { ThreadMetadata } from "../protocol";
 import { isBusy, type ThreadState } from "../reducer";
 import { DEFAULT_PLACEHOLDER, NEW_CONVERSATION } from "../texts";
 
-import { Composer } from "./composer";
+import { Composer, type ComposerMode } from "./composer";
 import { ConversationView, type ConversationActions } from "./conversation-view";
 import { HistoryPanel } from "./history-panel";
 import { StartScreen } from "./start-screen";
@@ -26,6 +26,12 @@ export interface ShellActions extends ConversationActions {
   error(error: Error): void;
   api(): ApiClient | null;
   options(): ChatKitOptions | null;
+}
+
+function composerMode(state: ThreadState): ComposerMode {
+  if (!isBusy(state)) return "ready";
+  if (state.activity === "stopping") return "stopping";
+  return state.activity !== "loading" && state.allowCancel ? "stoppable" : "blocked";
 }
 
 export class Shell {
@@ -72,7 +78,7 @@ export class Shell {
     show(this.conversation.element, !empty);
     this.conversation.update(state);
     this.element.classList.toggle("is-empty", empty);
-    this.composer.setBusy(isBusy(state), state.activity !== "loading" && state.allowCancel);
+    this.composer.setMode(composerMode(state));
     this.composer.setPlaceholder(options.composer?.placeholder ?? DEFAULT_PLACEHOLDER);
     this.updateDisclaimer(options);
   }
