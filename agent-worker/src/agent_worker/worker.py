@@ -32,21 +32,33 @@ class Worker:
         self._settings = settings
         self._room = asyncio.Semaphore(settings.worker_concurrency)
         self._wake = asyncio.Event()
+        self._is_stopping = False
         self._active: dict[asyncio.Task[None], Execution] = {}
+
+    @property
+    def active_runs(self) -> int:
+        """Runs that are being executed now."""
+        return len(self._active)
 
     async def serve(self) -> None:
         """Claim and execute until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen_for_wakes())
-            while True:
-                await self._room.acquire()
-                sent_at = time.monotonic()
-                claim = await self._claim()
-                if claim is None:
-                    self._room.release()
-                    await self._wait_for_work()
-                else:
-                    self._start(claim, sent_at)
+            try:
+                await self._claim_forever()
+            finally:
+                self._is_stopping = True
+
+    async def _claim_forever(self) -> None:
+        while True:
+            await self._room.acquire()
+            sent_at = time.monotonic()
+            claim = await self._claim()
+            if claim is None:
+                self._room.release()
+                await self._wait_for_work()
+            else:
+                self._start(claim, sent_at)
 
     async def drain(self, seconds: float) -> None:
         """Let active runs end within `seconds`, then give the others back. Call it when `serve` has been cancelled."""
@@ -105,7 +117,8 @@ class Worker:
 
     async def _listen_for_wakes(self) -> None:
         """Take wake-ups from Redis. Without Redis, polling alone finds the runs."""
-        while True:
+        # A flag besides the cancellation: redis-py can swallow one that meets the end of a blocking read.
+        while not self._is_stopping:
             try:
                 if await self._resources.wake_redis.blpop([RUNS_READY], timeout=self._settings.worker_poll_seconds):
                     self._wake.set()

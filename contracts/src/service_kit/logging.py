@@ -33,6 +33,6 @@ def configure_logging(service: str, log_format: Literal["auto", "console", "json
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.error", "uvicorn.access", "httpx", "httpcore", "openai.agents", "mcp"):
+    for noisy in ("uvicorn.error", "uvicorn.access", "httpx", "httpx2", "httpcore", "openai.agents", "mcp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
