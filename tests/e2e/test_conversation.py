@@ -116,6 +116,25 @@ async def test_closing_the_connection_does_not_stop_the_run(system: System, user
         assert text == " ".join(str(number) for number in range(1, 51))
 
 
+async def test_a_cancelled_run_ends_the_stream_and_keeps_its_text(system: System, user_id: str) -> None:
+    async with system.client(user_id) as http:
+        chat = ChatKitClient(http, user_id)
+        async with chat.say("/words 5000") as answer:
+            await answer.until(lambda answer: len(answer.delta_times) > 2)
+            stopped = await http.post(f"/api/{user_id}/runs/{answer.run_id}/cancel")
+            assert stopped.status_code == 200
+            await answer.to_the_end()
+        run = await _finished(http, user_id, answer.run_id)
+        assert run["status"] == "cancelled"
+        again = await http.post(f"/api/{user_id}/runs/{answer.run_id}/cancel")
+        assert again.json() == run
+        thread = await chat.ask("threads.get_by_id", thread_id=answer.thread_id)
+        assert {item["id"]: item for item in thread["items"]["data"]} == answer.items
+        text = thread["items"]["data"][-1]["content"][0]["text"]
+        assert text == answer.text
+        assert text.startswith("1 2 3 ")
+
+
 async def _finished(http: httpx.AsyncClient, user_id: str, run_id: str) -> dict[str, Any]:
     run: dict[str, Any] = {}
 

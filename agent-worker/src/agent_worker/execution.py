@@ -90,7 +90,7 @@ class Execution:
             seconds=settings.run_lease_seconds,
             sent_at=sent_at,
             on_lost=lambda: _resolve(self._lost, Stop.LOST),
-            on_cancel=lambda: _resolve(self._asked, Stop.CANCELLED),
+            on_cancel=self.cancel,
         )
         self._log = RunLog(
             redis,
@@ -101,6 +101,15 @@ class Execution:
             on_fenced=lambda: _resolve(self._lost, Stop.LOST),
         )
         self._recorder = Recorder(claim.run.conversation_id, self._log, self._store, self._execute_call)
+
+    @property
+    def run_id(self) -> str:
+        """The run that is being executed."""
+        return self._run.id
+
+    def cancel(self) -> None:
+        """End the run as cancelled: its user wants that."""
+        _resolve(self._asked, Stop.CANCELLED)
 
     def release(self) -> None:
         """Ask the execution to give the run back to the queue."""

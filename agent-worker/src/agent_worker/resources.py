@@ -26,7 +26,7 @@ class Resources:
     history: WorkerHistoryClient
     redis: Redis
     wake_redis: Redis
-    """A connection of its own for the blocking read of wake-ups: without a read timeout."""
+    """For the blocking reads of wake-ups and cancellations: connections without a read timeout."""
 
     tools: ToolPool
     model: Model

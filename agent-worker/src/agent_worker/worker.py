@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from contextlib import suppress
+from typing import cast
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -13,7 +14,7 @@ from redis.exceptions import RedisError
 from agent_worker.execution import Execution
 from agent_worker.resources import Resources
 from agent_worker.settings import Settings
-from contracts.redis_keys import RUNS_READY
+from contracts.redis_keys import CONTROL_CANCEL, RUNS_READY, control_channel
 from contracts.runs import Claim
 from history_client.errors import HistoryError
 
@@ -44,9 +45,12 @@ class Worker:
         """Claim and execute until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen_for_wakes())
+            group.create_task(self._listen_for_cancels())
             try:
                 await self._claim_forever()
             finally:
+                # The listeners look at this besides being cancelled: redis-py can swallow a cancellation that meets
+                # the end of a blocking read.
                 self._is_stopping = True
 
     async def _claim_forever(self) -> None:
@@ -117,7 +121,6 @@ class Worker:
 
     async def _listen_for_wakes(self) -> None:
         """Take wake-ups from Redis. Without Redis, polling alone finds the runs."""
-        # A flag besides the cancellation: redis-py can swallow one that meets the end of a blocking read.
         while not self._is_stopping:
             try:
                 if await self._resources.wake_redis.blpop([RUNS_READY], timeout=self._settings.worker_poll_seconds):
@@ -125,3 +128,25 @@ class Worker:
             except RedisError as error:
                 log.warning("wake_up_read_failed", error=type(error).__name__)
                 await asyncio.sleep(self._settings.worker_poll_seconds)
+
+    async def _listen_for_cancels(self) -> None:
+        """Hear which runs shall end. Without Redis, the next heartbeat tells."""
+        while not self._is_stopping:
+            try:
+                async with self._resources.wake_redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    await pubsub.psubscribe(control_channel("*"))
+                    while not self._is_stopping:
+                        message = cast(
+                            "dict[str, bytes] | None",
+                            await pubsub.get_message(timeout=self._settings.worker_poll_seconds),
+                        )
+                        if message is not None and message["data"] == CONTROL_CANCEL:
+                            self._cancel(message["channel"].decode())
+            except RedisError as error:
+                log.warning("cancel_read_failed", error=type(error).__name__)
+                await asyncio.sleep(self._settings.worker_poll_seconds)
+
+    def _cancel(self, channel: str) -> None:
+        for execution in self._active.values():
+            if control_channel(execution.run_id) == channel:
+                execution.cancel()

@@ -14,7 +14,7 @@ from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
 from chat_service.relay.relay import Relay
 from chat_service.server import ThreadkeepServer
-from chat_service.services.runs import RunStarter
+from chat_service.services.runs import RunNotices
 from chat_service.settings import Settings
 from chat_service.store import HistoryStore
 from history_client import HistoryClient
@@ -37,6 +37,7 @@ class Resources:
     history: HistoryClient
     relay: Relay
     server: ThreadkeepServer
+    runs: RunNotices
     checks: dict[str, ReadinessCheck]
     """By name, what must answer for the service to be ready."""
 
@@ -83,10 +84,11 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
             keepalive_seconds=settings.keepalive_seconds,
             lease_seconds=settings.run_lease_seconds,
         )
-        runs = RunStarter(redis)
+        runs = RunNotices(redis)
         yield Resources(
             history=HistoryClient(http, signer),
             relay=Relay(hub, EventLog(redis), limits),
             server=ThreadkeepServer(HistoryStore(runs), runs),
+            runs=runs,
             checks={"history-service": check_history, "redis": check_redis},
         )

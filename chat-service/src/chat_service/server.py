@@ -20,7 +20,7 @@ from chatkit.types import (
 
 from chat_service.context import ChatContext
 from chat_service.errors import UnknownActionError
-from chat_service.services.runs import RunStarter
+from chat_service.services.runs import RunNotices
 from chat_service.store import HistoryStore, in_utc
 
 _NO_EVENTS: tuple[ThreadStreamEvent, ...] = ()
@@ -40,7 +40,7 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
     that the SDK never touches a token.
     """
 
-    def __init__(self, store: HistoryStore, runs: RunStarter) -> None:
+    def __init__(self, store: HistoryStore, runs: RunNotices) -> None:
         super().__init__(store)
         self._runs = runs
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chat_service.context import ChatContext
 from chat_service.errors import NotSupportedError
-from chat_service.services.runs import RunStarter
+from chat_service.services.runs import RunNotices
 from contracts.conversations import TITLE_MAX_LENGTH, Conversation, ConversationPut, JsonObject
 from contracts.ids import IdPrefix, new_id
 from contracts.pages import MAX_PAGE_LIMIT, Order
@@ -63,7 +63,7 @@ def _to_order(order: str) -> Order:
 class HistoryStore(Store[ChatContext]):
     """Threads are conversations; a user message is stored together with the run that answers it."""
 
-    def __init__(self, runs: RunStarter) -> None:
+    def __init__(self, runs: RunNotices) -> None:
         self._runs = runs
 
     def generate_thread_id(self, context: ChatContext) -> str:

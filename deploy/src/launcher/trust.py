@@ -13,7 +13,7 @@ _RUN_TOKEN = (scope.RUNS_ITEMS, scope.TASKS)
 TRUST: Mapping[Service, Mapping[str, tuple[str, ...]]] = {
     "chat-service": {"gateway": (scope.CHAT,)},
     "history-service": {
-        "gateway": (scope.CONVERSATIONS_READ, scope.CONVERSATIONS_WRITE, scope.RUNS_READ, scope.RUNS_CANCEL),
+        "gateway": (scope.CONVERSATIONS_READ, scope.CONVERSATIONS_WRITE, scope.RUNS_READ),
         "chat-service": (
             *(scope.CONVERSATIONS_READ, scope.CONVERSATIONS_WRITE),
             *(scope.RUNS_CREATE, scope.RUNS_READ, scope.RUNS_CANCEL),

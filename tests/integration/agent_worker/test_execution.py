@@ -11,6 +11,7 @@ from agent_worker import events
 from agent_worker.recorder import BAD_ARGUMENTS_OUTPUT, UNKNOWN_TOOL_OUTPUT
 from contracts.conversations import ItemPut, ToolCall
 from contracts.ids import new_id
+from contracts.redis_keys import CONTROL_CANCEL, control_channel
 from contracts.runs import RunItemsPut
 from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.models import calls, raw_call, says, says_and_waits
@@ -103,6 +104,21 @@ async def test_a_cancelled_run_keeps_its_partial_text(stage: Stage) -> None:
         assert (await stage.end_of(run)).status == "cancelled"
         await stage.last_event(run, "run.cancelled")
     assert (await stage.messages(run))[-1].content == "Half an "
+
+
+async def test_a_cancel_is_heard_before_the_next_heartbeat(stage: Stage) -> None:
+    spoken, release = asyncio.Event(), asyncio.Event()
+    run = await stage.ask()
+    model = script(says_and_waits("Half an ", spoken, release))
+    async with stage.worker(model, run_lease_seconds=3600):
+        await asyncio.wait_for(spoken.wait(), 10)
+        await stage.history.cancel_run(run.id)
+
+        async def is_heard() -> bool:
+            return await stage.redis.publish(control_channel(run.id), CONTROL_CANCEL) == 1
+
+        await eventually(is_heard, what="the worker listens")
+        assert (await stage.end_of(run)).status == "cancelled"
 
 
 async def test_a_run_past_its_deadline_fails(stage: Stage) -> None:

@@ -23,7 +23,6 @@ from contracts.principal import (
     CHAT,
     CONVERSATIONS_READ,
     CONVERSATIONS_WRITE,
-    RUNS_CANCEL,
     RUNS_READ,
     TASKS,
     TrustedIssuer,
@@ -143,7 +142,7 @@ SIGNING_KEY, PUBLIC_KEY = generate_signing_key()
 
 def verifier_of(service: str) -> TokenVerifier:
     """Verify as one of the services inside, which trusts the gateway with all its scopes."""
-    scopes = frozenset({CHAT, CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_READ, RUNS_CANCEL, TASKS})
+    scopes = frozenset({CHAT, CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_READ, TASKS})
     return TokenVerifier(service, {"gateway": TrustedIssuer(public_key=PUBLIC_KEY, scopes=scopes)})
 
 

@@ -27,7 +27,7 @@ ROUTES = [
         "conversations:read",
     ),
     ("GET", "/runs/run_1", "GET /runs/run_1", "history-service", "runs:read"),
-    ("POST", "/runs/run_1/cancel", "POST /runs/run_1/cancel", "history-service", "runs:cancel"),
+    ("POST", "/runs/run_1/cancel", "POST /runs/run_1/cancel", "chat-service", "chat"),
     ("GET", "/tasks", "GET /tasks", "task-tools", "tasks"),
     ("POST", "/tasks", "POST /tasks", "task-tools", "tasks"),
     ("GET", "/tasks/task_1", "GET /tasks/task_1", "task-tools", "tasks"),

@@ -1,10 +1,11 @@
-"""Events of a run, from any point of its log."""
+"""Runs: their events, from any point of the log, and their cancellation."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from chat_service.dependencies import CurrentResources, History, RunId, StartCursor
 from chat_service.responses import FrameStreamResponse
+from contracts.runs import Run
 
 router = APIRouter(prefix="/runs")
 
@@ -14,3 +15,9 @@ async def get_run_events(run_id: RunId, cursor: StartCursor, history: History, r
     """Stream what follows the cursor; ends with the run's terminal event."""
     run = await history.get_run(run_id)
     return FrameStreamResponse(resources.relay.reader(history, run, cursor=cursor, run_frames=True), run)
+
+
+@router.post("/{run_id}/cancel", summary="Ask a run to end")
+async def cancel_run(run_id: RunId, history: History, resources: CurrentResources) -> Run:
+    """Return the run; one that a worker executes ends shortly after."""
+    return await resources.runs.cancel(history, run_id)

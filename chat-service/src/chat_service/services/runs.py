@@ -1,29 +1,32 @@
-"""Starting runs: stored first, then a wake-up for the workers."""
+"""Starting and stopping runs: stored first, then a word to the workers."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from contracts.conversations import ConversationPut, JsonObject
 from contracts.ids import new_id
-from contracts.redis_keys import RUNS_READY
-from contracts.runs import Run, RunCreate
+from contracts.redis_keys import CONTROL_CANCEL, RUNS_READY, control_channel
+from contracts.runs import TERMINAL_STATUSES, Run, RunCreate
 from history_client import UserHistory
 
 log = structlog.get_logger(__name__)
 
-WAKE_SECONDS = 0.5
-"""How long a message waits for its wake-up to be sent; it is stored by then."""
+NOTICE_SECONDS = 0.5
+"""How long a request waits for its word to the workers to be sent; what it is about is stored by then."""
 
 MAX_WAKEUPS = 10_000
 """Length of the list of wake-ups when no worker takes any: older ones are dropped, workers poll as well."""
 
 
-class RunStarter:
-    """Creates runs and wakes the workers."""
+class RunNotices:
+    """Creates and cancels runs, and lets the workers know. Without Redis they find out by themselves, later."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -40,15 +43,25 @@ class RunStarter:
         wanted = RunCreate(id=new_id("run"), item=item, conversation=conversation)
         created = await history.create_run(conversation_id, wanted)
         log.info("run_created", run_id=created.run.id, conversation_id=conversation_id)
-        await self._wake(created.run.id)
+        async with self._notice(created.run.id) as pipeline:
+            pipeline.lpush(RUNS_READY, created.run.id)
+            pipeline.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
         return created.run
 
-    async def _wake(self, run_id: str) -> None:
+    async def cancel(self, history: UserHistory, run_id: str) -> Run:
+        """Store that the run shall end, and tell its worker; a run that has ended stays as it is."""
+        run = await history.cancel_run(run_id)
+        if run.status not in TERMINAL_STATUSES:
+            async with self._notice(run_id) as pipeline:
+                pipeline.publish(control_channel(run_id), CONTROL_CANCEL)
+        return run
+
+    @asynccontextmanager
+    async def _notice(self, run_id: str) -> AsyncGenerator[Pipeline]:
+        """Send the commands given to the pipeline; a failure is logged and harmless: workers poll, and ask."""
         try:
-            async with asyncio.timeout(WAKE_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.lpush(RUNS_READY, run_id)
-                pipeline.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
+            async with asyncio.timeout(NOTICE_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+                yield pipeline
                 cast("list[object]", await pipeline.execute())
         except (RedisError, TimeoutError) as error:
-            # Harmless: the workers poll as well.
-            log.warning("wake_failed", run_id=run_id, error=type(error).__name__)
+            log.warning("run_notice_failed", run_id=run_id, error=type(error).__name__)

@@ -6,7 +6,6 @@ from contracts.principal import (
     CHAT,
     CONVERSATIONS_READ,
     CONVERSATIONS_WRITE,
-    RUNS_CANCEL,
     RUNS_READ,
     TASKS,
     Service,
@@ -26,5 +25,5 @@ CHAT_READ = Target("chat-service", CHAT)
 CONVERSATION_READ = Target("history-service", CONVERSATIONS_READ)
 CONVERSATION_WRITE = Target("history-service", CONVERSATIONS_WRITE)
 RUN_READ = Target("history-service", RUNS_READ)
-RUN_CANCEL = Target("history-service", RUNS_CANCEL)
+RUN_CANCEL = Target("chat-service", CHAT)
 TASK_LIST = Target("task-tools", TASKS)

@@ -39,5 +39,5 @@ def follow_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
 
 @router.post("/runs/{run_id:id}/cancel", summary="Stop a run", response_model=Run, responses=problems(404))
 def cancel_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
-    """Forward to the history-service."""
+    """Forward to the chat-service, which also tells the worker."""
     return caller.forward(RUN_CANCEL, f"/runs/{run_id}/cancel")
