@@ -24,7 +24,7 @@ export function launch() {
 }
 
 /** Fills the sign-up form as a person that nobody has been before, and arrives at the dashboard. */
-export async function signUp(page, name = "Ada Byron") {
+export async function signUp(page, name = "Sample Visitor") {
   await page.goto(`${BASE_URL}/sign-up`);
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Email").fill(`story-${crypto.randomUUID()}@example.com`);

@@ -24,8 +24,9 @@ let page;
 
 before(async () => {
   browser = await launch();
-  page = await browser.newPage();
-  page.setDefaultTimeout(TIMEOUT_MS);
+  const context = await browser.newContext();
+  context.setDefaultTimeout(TIMEOUT_MS);
+  page = await context.newPage();
 });
 
 after(() => browser?.close());
@@ -35,6 +36,7 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
   const badge = chat.locator(".w-badge");
   const answer = chat.locator(".item-assistant .markdown").last();
   let text = "";
+  let list;
   /** Names a step in the report; the first one that fails ends the story. */
   const step = async (name, run) => {
     t.diagnostic(name);
@@ -48,6 +50,14 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
 
   await step("signs up", () => signUp(page));
 
+  await step("opens the list in another tab", async () => {
+    list = await page.context().newPage();
+    await list.goto(`${BASE_URL}/dashboard`);
+    await list.getByText("Nothing here yet").waitFor();
+    // A page in the background is not drawn while the answer grows.
+    await page.bringToFront();
+  });
+
   await step("says a sentence and watches the answer being written", async () => {
     await openChat(page);
     await watchAnswer(page);
@@ -60,7 +70,8 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.ok(lengths.length >= 3, `the text grew in at least 3 steps, not in ${JSON.stringify(lengths)}`);
   });
 
-  await step("sees the task on the list", async () => {
+  await step("sees the task on the list, also in the other tab, without a reload", async () => {
+    await list.getByTestId("task").filter({ hasText: "buy milk" }).waitFor();
     await page.getByRole("link", { name: "Tasks", exact: true }).click();
     await page.getByTestId("task").filter({ hasText: "buy milk" }).waitFor();
   });
