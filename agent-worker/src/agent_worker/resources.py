@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from agent_worker.models.provider import create_model
+from agent_worker.models.provider import open_model
 from agent_worker.settings import Settings
 from agent_worker.tools.pool import ToolPool
 from history_client.worker import WorkerHistoryClient
@@ -47,12 +47,10 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         timeout_seconds=settings.tool_timeout_seconds,
         attempts=settings.tool_attempts,
     )
-    model = create_model(settings)
-    async with create_http_client(settings.history_url) as http:
+    async with create_http_client(settings.history_url) as http, open_model(settings) as model:
         try:
             yield Resources(WorkerHistoryClient(http, signer), redis, wake_redis, tools, model)
         finally:
             await tools.close()
-            await model.close()
             await redis.aclose()
             await wake_redis.aclose()

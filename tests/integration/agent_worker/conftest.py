@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from agents import Model
 from agents.testing import ModelStep, ScriptedModel
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -39,6 +40,7 @@ from tests.support.servers import eventually, serve
 
 USER = "alice"
 KEYS = {name: generate_signing_key() for name in ("gateway", "chat-service", "history-service", "agent-worker")}
+LEASE = {"run_lease_seconds": 1.0}
 CHAT_SCOPES = {scopes.CONVERSATIONS_READ, scopes.CONVERSATIONS_WRITE, scopes.RUNS_CREATE, scopes.RUNS_READ}
 
 
@@ -84,10 +86,10 @@ class Stage:
         return (await self.history.create_run(conversation_id, run_create(conversation_id, text, new=new))).run
 
     @asynccontextmanager
-    async def worker(self, model: ScriptedModel, **settings: Any) -> AsyncGenerator[Worker]:
+    async def worker(self, model: Model, **settings: Any) -> AsyncGenerator[Worker]:
         """Run a worker until the block is left, then shut it down as SIGTERM does, without a grace period."""
         urls = {"history_url": self.history_url, "tools_url": self.tools_url}
-        defaults: JsonObject = {"relay_flush_ms": 0, "worker_poll_seconds": 0.05, "tool_attempts": 1}
+        defaults: JsonObject = {"relay_flush_ms": 0, "worker_poll_seconds": 0.05, "tool_attempts": 1} | LEASE
         configured = Settings.model_validate(urls | defaults | settings)
         async with AsyncExitStack() as stack:
             wake_redis = Redis.from_url(self.redis_url)
@@ -160,7 +162,7 @@ async def stage(database_url: str, redis_url: str) -> AsyncGenerator[Stage]:
             agent_worker={scopes.RUNS_WORK},
             history_service={scopes.RUNS_ITEMS, scopes.TASKS},
         ),
-        run_lease_seconds=1.0,
+        run_lease_seconds=LEASE["run_lease_seconds"],
     )
     tools_settings = ToolsSettings(
         database_url=SecretStr(database_url),

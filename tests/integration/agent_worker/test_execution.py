@@ -17,8 +17,6 @@ from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.models import calls, raw_call, says, says_and_waits
 from tests.support.servers import eventually
 
-LEASE = {"run_lease_seconds": 1.0}
-
 
 async def test_text_and_tool_calls_are_stored_and_shown(stage: Stage) -> None:
     run = await stage.ask("Add milk and bread")
@@ -98,7 +96,7 @@ async def test_an_exceptions_text_is_not_told(stage: Stage) -> None:
 async def test_a_cancelled_run_keeps_its_partial_text(stage: Stage) -> None:
     spoken, release = asyncio.Event(), asyncio.Event()
     run = await stage.ask()
-    async with stage.worker(script(says_and_waits("Half an ", spoken, release)), **LEASE):
+    async with stage.worker(script(says_and_waits("Half an ", spoken, release))):
         await asyncio.wait_for(spoken.wait(), 10)
         await stage.history.cancel_run(run.id)
         assert (await stage.end_of(run)).status == "cancelled"
@@ -180,7 +178,7 @@ async def test_an_attempt_that_lost_its_lease_stops_and_stores_nothing(stage: St
     spoken, release = asyncio.Event(), asyncio.Event()
     run = await stage.ask()
     model = script(says_and_waits("Zombie", spoken, release))
-    async with stage.worker(model, worker_concurrency=1, **LEASE) as worker:
+    async with stage.worker(model, worker_concurrency=1) as worker:
         await asyncio.wait_for(spoken.wait(), 10)
         await stage.worker_history.release_run(run.id, 1)
         taken = await stage.worker_history.claim_run("other")
