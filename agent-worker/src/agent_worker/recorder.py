@@ -75,20 +75,19 @@ class Recorder:
         recorded = [(new_id("msg"), self._intent(call)) for call in calls]
         self._calls.update({call.id: (item_id, call) for item_id, call in recorded})
         await self._store([*self._text_puts(), *(self._call_put(item_id, call) for item_id, call in recorded)])
-        self.publish_texts()
+        self._publish_texts()
         for item_id, call in recorded:
             self._log.append(events.item_added(events.tool_item(item_id, self._thread_id, call)))
             if call.status != "in_progress":
                 self._publish_result(item_id, call)
 
     async def run_call(self, call_id: str) -> CallToolResult:
-        """Execute a recorded call, store its result, then show it. A call that has its result gives it again."""
-        item_id, call = self._calls[call_id]
-        if call.status == "in_progress":
-            call = await self._execute(call)
-            await self._store([self._call_put(item_id, call)])
-            self._calls[call_id] = (item_id, call)
-            self._publish_result(item_id, call)
+        """Execute a call whose intent is recorded, store its result, then show it."""
+        item_id, intent = self._calls[call_id]
+        call = await self._execute(intent)
+        await self._store([self._call_put(item_id, call)])
+        self._calls[call_id] = (item_id, call)
+        self._publish_result(item_id, call)
         content = TextContent(type="text", text=call.output or "")
         return CallToolResult(content=[content], is_error=call.status == "failed")
 
@@ -109,11 +108,11 @@ class Recorder:
 
     def publish_last_items(self) -> None:
         """Show as done what `last_items` returned, now that it is stored."""
-        self.publish_texts()
+        self._publish_texts()
         while self._unshown:
             self._publish_result(*self._calls[self._unshown.pop(0)])
 
-    def publish_texts(self) -> None:
+    def _publish_texts(self) -> None:
         """Show the streamed messages as done."""
         for message in self._texts.values():
             item = events.assistant_item(message.item_id, self._thread_id, message.text)
