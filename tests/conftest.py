@@ -5,9 +5,19 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.valkey import ValkeyServer, valkey_server
+
+# As the services log: without local variables, whose rendering can take seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def _external(name: str) -> str | None:

@@ -40,7 +40,9 @@ from tests.support.servers import eventually, serve
 
 USER = "alice"
 KEYS = {name: generate_signing_key() for name in ("gateway", "chat-service", "history-service", "agent-worker")}
-LEASE = {"run_lease_seconds": 1.0}
+LEASE = {"run_lease_seconds": 30.0}
+"""Longer than any test: leases are lost where a test takes them away, not because the machine is busy."""
+
 CHAT_SCOPES = {scopes.CONVERSATIONS_READ, scopes.CONVERSATIONS_WRITE, scopes.RUNS_CREATE, scopes.RUNS_READ}
 
 

@@ -17,6 +17,9 @@ from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.models import calls, raw_call, says, says_and_waits
 from tests.support.servers import eventually
 
+QUICK_HEARTBEATS = {"run_lease_seconds": 6.0}
+"""The worker renews three times a lease."""
+
 
 async def test_text_and_tool_calls_are_stored_and_shown(stage: Stage) -> None:
     run = await stage.ask("Add milk and bread")
@@ -96,7 +99,7 @@ async def test_an_exceptions_text_is_not_told(stage: Stage) -> None:
 async def test_a_cancelled_run_keeps_its_partial_text(stage: Stage) -> None:
     spoken, release = asyncio.Event(), asyncio.Event()
     run = await stage.ask()
-    async with stage.worker(script(says_and_waits("Half an ", spoken, release))):
+    async with stage.worker(script(says_and_waits("Half an ", spoken, release)), **QUICK_HEARTBEATS):
         await asyncio.wait_for(spoken.wait(), 10)
         await stage.history.cancel_run(run.id)
         assert (await stage.end_of(run)).status == "cancelled"
@@ -145,6 +148,7 @@ async def test_a_retry_finishes_the_calls_that_a_dead_attempt_recorded(stage: St
     call = ToolCall(id="c1", name="add_task", arguments={"title": "milk"})
     put = ItemPut(payload=events.tool_item(item_id, run.conversation_id, call), tool_calls=[call])
     await stage.worker_history.put_run_items(run.id, RunItemsPut(attempt=1, items=[put]), token=dead.token)
+    await stage.worker_history.release_run(run.id, 1)
 
     model = script(says("It is there."))
     async with stage.worker(model):
@@ -178,7 +182,7 @@ async def test_an_attempt_that_lost_its_lease_stops_and_stores_nothing(stage: St
     spoken, release = asyncio.Event(), asyncio.Event()
     run = await stage.ask()
     model = script(says_and_waits("Zombie", spoken, release))
-    async with stage.worker(model, worker_concurrency=1) as worker:
+    async with stage.worker(model, worker_concurrency=1, **QUICK_HEARTBEATS) as worker:
         await asyncio.wait_for(spoken.wait(), 10)
         await stage.worker_history.release_run(run.id, 1)
         taken = await stage.worker_history.claim_run("other")
