@@ -20,6 +20,11 @@ structlog.configure(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the tests' options."""
+    parser.addoption("--fuzz-cases", type=int, default=25, help="generated requests per operation of the API")
+
+
 def _external(name: str) -> str | None:
     return os.environ.get(name) or None  # noqa: TID251 - the tests' own settings
 

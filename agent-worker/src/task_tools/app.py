@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,10 +9,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 
 from service_kit.app import create_service_app
-from service_kit.database import ping
+from service_kit.database import open_database
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
-from task_tools.resources import open_engine
 from task_tools.routes import tasks
 from task_tools.services.tool_calls import ToolCalls
 from task_tools.settings import ANY_HOST, Settings
@@ -28,9 +26,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_engine(settings) as engine:
-            app.state.engine = engine
-            server = create_mcp_server(ToolCaller(app.state.token_verifier, ToolCalls(engine)))
+        async with open_database(settings) as database:
+            app.state.database = database
+            server = create_mcp_server(ToolCaller(app.state.token_verifier, ToolCalls(database)))
             _mount(server, app, settings)
             async with server.session_manager.run():
                 yield
@@ -52,4 +50,4 @@ def _mount(server: MCPServer[Any], app: FastAPI, settings: Settings) -> None:
 
 
 def _checks(request: Request) -> Mapping[str, ReadinessCheck]:
-    return {"postgres": partial(ping, request.app.state.engine)}
+    return {"postgres": request.app.state.database.ping}

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 
 ANY_HOST = "*"
 

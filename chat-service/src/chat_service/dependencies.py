@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request
 
 from chat_service.context import ChatContext
-from chat_service.errors import PayloadTooLargeError
 from chat_service.resources import Resources
 from chat_service.settings import Settings
 from contracts import principal
@@ -13,10 +12,10 @@ from contracts.frames import LOG_START, Cursor, parse_cursor
 from contracts.principal import Principal
 from history_client import UserHistory
 from service_kit.principal import ScopeMissingError, require_scope
-from service_kit.problems import InvalidRequestError
+from service_kit.problems import InvalidRequestError, PayloadTooLargeError
 from service_kit.requests import request_id_of
 
-ChatPrincipal = Annotated[Principal, Depends(require_scope(principal.CHAT))]
+ChatPrincipal = Annotated[Principal, require_scope(principal.CHAT)]
 
 
 async def current_settings(request: Request) -> Settings:

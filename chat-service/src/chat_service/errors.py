@@ -33,11 +33,3 @@ class ItemConflictError(ProblemError):
     status = 409
     code = "item_conflict"
     detail = "The item is not one that this can be done with."
-
-
-class PayloadTooLargeError(ProblemError):
-    """The request's body is larger than the service accepts."""
-
-    status = 413
-    code = "payload_too_large"
-    detail = "The request is too large."

@@ -8,6 +8,7 @@ from chatkit.actions import Action
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.types import (
     ChatKitReq,
+    FeedbackKind,
     SyncCustomActionResponse,
     Thread,
     ThreadItem,
@@ -22,6 +23,8 @@ from chat_service.context import ChatContext
 from chat_service.errors import UnknownActionError
 from chat_service.services.runs import RunNotices
 from chat_service.store import HistoryStore, in_utc
+from contracts.feedback import MAX_FEEDBACK_ITEMS
+from service_kit.problems import InvalidRequestError
 
 _NO_EVENTS: tuple[ThreadStreamEvent, ...] = ()
 
@@ -78,6 +81,14 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
     ) -> SyncCustomActionResponse:
         """Refuse: no widget of ours has actions."""
         raise UnknownActionError(f"There is no action {action.type!r}.")
+
+    async def add_feedback(
+        self, thread_id: str, item_ids: list[str], feedback: FeedbackKind, context: ChatContext
+    ) -> None:
+        """Store what the user thinks of the items: of all of them, or, if one is unknown, of none."""
+        if not 1 <= len(item_ids) <= MAX_FEEDBACK_ITEMS:
+            raise InvalidRequestError(f"Feedback is for 1 to {MAX_FEEDBACK_ITEMS} items.")
+        await context.history.put_feedback(thread_id, item_ids, feedback)
 
     async def handle_stream_cancelled(
         self, thread: ThreadMetadata, pending_items: list[ThreadItem], context: ChatContext

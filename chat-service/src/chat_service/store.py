@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from chatkit.store import Store, StoreItemType
-from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, UserMessageItem
+from chatkit.types import Attachment, HiddenContextItem, Page, ThreadItem, ThreadMetadata, UserMessageItem
 from pydantic import TypeAdapter, ValidationError
 
 from chat_service.context import ChatContext
@@ -37,7 +37,10 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def _to_payload(item: ThreadItem) -> JsonObject:
-    return item.model_dump(mode="json", by_alias=True, exclude_none=True)
+    payload = item.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if isinstance(item, HiddenContextItem):
+        payload.setdefault("content", None)  # required, and null is a content
+    return payload
 
 
 def _to_thread(conversation: Conversation) -> ThreadMetadata:

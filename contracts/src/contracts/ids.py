@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-IdPrefix = Literal["thr", "msg", "tc", "wf", "tsk", "atc", "shcx", "run", "task"]
+IdPrefix = Literal["thr", "conv", "msg", "tc", "wf", "tsk", "atc", "shcx", "run", "task"]
 
 ID_PREFIXES: frozenset[str] = frozenset(get_args(IdPrefix))
 

@@ -19,6 +19,10 @@ RUNS_READ = "runs:read"
 RUNS_CANCEL = "runs:cancel"
 RUNS_WORK = "runs:work"
 RUNS_ITEMS = "runs:items"
+ATTACHMENTS_READ = "attachments:read"
+ATTACHMENTS_WRITE = "attachments:write"
+USERS_EXPORT = "users:export"
+USERS_DELETE = "users:delete"
 TASKS = "tasks"
 
 

@@ -10,6 +10,7 @@ from service_kit.health import ReadinessCheck, install_health
 from service_kit.internal_tokens import TokenVerifier
 from service_kit.logging import configure_logging
 from service_kit.metrics import install_metrics
+from service_kit.openapi import OperationErrors, install_openapi
 from service_kit.problems import install_problem_handlers
 from service_kit.requests import RequestIdMiddleware
 from service_kit.settings import ServiceSettings
@@ -27,8 +28,12 @@ def create_service_app(
     lifespan: Lifespan,
     checks: Callable[[Request], Mapping[str, ReadinessCheck]],
     description: str = "",
+    errors: OperationErrors | None = None,
 ) -> FastAPI:
-    """Make an app with problem details, request ids, health, metrics and token verification in place."""
+    """Make an app with problem details, request ids, health, metrics and token verification in place.
+
+    `errors` is what its OpenAPI document tells of errors.
+    """
     app = FastAPI(
         title=f"Threadkeep {service}",
         description=description,
@@ -36,9 +41,11 @@ def create_service_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.token_verifier = TokenVerifier(service, settings.internal_trust)
     install_problem_handlers(app)
+    install_openapi(app, errors or OperationErrors())
     install_health(app, checks)
     install_metrics(app, service)
     app.add_middleware(RequestIdMiddleware)

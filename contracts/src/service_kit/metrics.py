@@ -13,6 +13,8 @@ SECONDS = Histogram(
     "Time from the request to the head of its answer.",
     ["service", "method", "route"],
 )
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Labels; anybody can make up another method."""
 
 
 class MetricsMiddleware:
@@ -21,6 +23,7 @@ class MetricsMiddleware:
     def __init__(self, app: ASGIApp, service: str) -> None:
         self.app = app
         self.service = service
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and count it."""
@@ -32,11 +35,22 @@ class MetricsMiddleware:
         async def observe(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unmatched")
-                REQUESTS.labels(self.service, scope["method"], route, message["status"]).inc()
-                SECONDS.labels(self.service, scope["method"], route).observe(time.perf_counter() - started)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                requests, seconds = self._of(method, route, message["status"])
+                requests.inc()
+                seconds.observe(time.perf_counter() - started)
             await send(message)
 
         await self.app(scope, receive, observe)
+
+    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Return the counters of a kind of answer; looking them up by label costs more than counting."""
+        kind = (method, route, status)
+        children = self._children.get(kind)
+        if children is None:
+            counter = REQUESTS.labels(self.service, method, route, status)
+            children = self._children[kind] = (counter, SECONDS.labels(self.service, method, route))
+        return children
 
 
 def install_metrics(app: FastAPI, service: str) -> None:

@@ -2,15 +2,21 @@
 
 The whole upgrade is one transaction under an advisory lock, so a second process waits and then finds nothing to do.
 (Within one process, one upgrade at a time: Alembic's context is global.)
-Only services with a database import this module; it needs `alembic`.
+Only services with a database import this module; it needs `alembic` and `asyncpg`.
 """
 
+from typing import Any
+
+import asyncpg
 from alembic import command, context
 from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
-from service_kit.database import DatabaseSettings, create_migration_engine
+from service_kit.database_settings import DatabaseSettings, direct_url
+from service_kit.waking import until_awake
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
@@ -34,6 +40,25 @@ async def upgrade(settings: DatabaseSettings, *, schema: str, script_location: s
             await connection.run_sync(run)
     finally:
         await engine.dispose()
+
+
+def create_migration_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """Make an engine on the direct host, without a pool and without a limit on a statement's time.
+
+    It waits for a database that wakes up, as the service does.
+    """
+    url = direct_url(settings.database_url.get_secret_value())
+
+    async def connect(seconds: float) -> Any:
+        # asyncpg's declaration of `timeout` forbids fractions, and that of the result is missing.
+        options: dict[str, Any] = {"timeout": seconds, "statement_cache_size": 0}
+        return await asyncpg.connect(url, **options)  # pyright: ignore[reportUnknownVariableType]
+
+    async def connect_in_time() -> Any:
+        attempt, wake = settings.database_connect_timeout_seconds, settings.database_wake_seconds
+        return await until_awake(connect, attempt_seconds=attempt, wake_seconds=wake)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect_in_time, poolclass=NullPool)
 
 
 def run_in_environment() -> None:

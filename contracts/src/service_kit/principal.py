@@ -1,10 +1,12 @@
 """The one FastAPI dependency by which a service knows its caller."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Any
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.openapi.models import SecurityBase as SecurityBaseModel
+from fastapi.security.base import SecurityBase
 
 from contracts.principal import Principal
 from service_kit.internal_tokens import InternalTokenError, TokenVerifier
@@ -52,11 +54,8 @@ def bearer_token(request: Request) -> str:
     return token.strip()
 
 
-async def current_principal(request: Request) -> Principal:
-    """Verify the internal token with the app's `state.token_verifier`. Raises a 401 problem.
-
-    A coroutine, so that FastAPI runs it in the request's own context: what a worker thread binds to the logs is lost.
-    """
+def principal_of(request: Request) -> Principal:
+    """Verify the internal token with the app's `state.token_verifier`. Raises a 401 problem."""
     verifier: TokenVerifier = request.app.state.token_verifier
     try:
         principal = verifier.verify(bearer_token(request))
@@ -67,18 +66,35 @@ async def current_principal(request: Request) -> Principal:
     return principal
 
 
-CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+class InternalToken(SecurityBase):
+    """The FastAPI dependency that lets only principals with a scope pass.
 
-
-def require_scope(scope: str, *, user: bool = True) -> Callable[[Principal], Awaitable[Principal]]:
-    """Return a dependency that lets only principals with `scope` pass.
-
-    With `user` (the default), the token must also name the user acted for.
+    With `user` (the default), the token must also name the user acted for. A service that wants more than the
+    principal derives from it. OpenAPI shows the scope of each operation that has it.
     """
 
-    async def check(principal: CurrentPrincipal) -> Principal:
-        if scope not in principal.scopes or (user and principal.user_id is None):
+    def __init__(self, scope: str, *, user: bool = True) -> None:
+        self.model: SecurityBaseModel = HTTPBearer(bearerFormat="JWT", description="An internal token: see Identity.")
+        self.scheme_name = "internalToken"
+        self._scope = scope
+        self._user = user
+
+    async def principal(self, request: Request) -> Principal:
+        """Return the verified principal. Raises a 401 problem, or ScopeMissingError.
+
+        A coroutine, so that FastAPI runs the dependency in the request's own context: what a worker thread binds to the
+        logs is lost.
+        """
+        principal = principal_of(request)
+        if self._scope not in principal.scopes or (self._user and principal.user_id is None):
             raise ScopeMissingError()
         return principal
 
-    return check
+    async def __call__(self, request: Request) -> Any:
+        """Return what the route is given: here, the principal."""
+        return await self.principal(request)
+
+
+def require_scope(scope: str, *, user: bool = True) -> Any:
+    """Return the dependency that lets only principals with `scope` pass and gives the principal."""
+    return Security(InternalToken(scope, user=user), scopes=[scope])

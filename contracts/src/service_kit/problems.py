@@ -44,6 +44,14 @@ class InvalidRequestError(ProblemError):
     detail = "The request does not have the documented shape."
 
 
+class PayloadTooLargeError(ProblemError):
+    """The request's body is longer than the service reads."""
+
+    status = 413
+    code = "payload_too_large"
+    detail = "The request's body is too large."
+
+
 class ServiceUnavailableError(ProblemError):
     """A dependency does not answer; trying again later may help."""
 

@@ -34,13 +34,15 @@ class RequestIdMiddleware:
             return
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         request_id = given.decode() if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        answered = (_HEADER, request_id.encode())
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != _HEADER]
-                message["headers"] = [*headers, (_HEADER, request_id.encode())]
+                message["headers"] = [*headers, answered]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self.app(scope, receive, send_with_id)
+        # A server runs each request in a task, and so in a context of its own: nothing has to be unbound.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        await self.app(scope, receive, send_with_id)

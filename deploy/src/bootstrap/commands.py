@@ -1,8 +1,8 @@
 """The commands of the bootstrap.
 
 `up`, `down`: prepare what is needed and become the launcher. `tools`: prepare the Python environment with the
-development tools, and the page's packages. `built`: the same, and the page's build. `browser`: print the path of a
-Chromium. `locked`: the Python environment with the tools alone.
+development tools, and the page's packages. `built`: the same, and the page's build. `browser`,
+`pgbouncer`: print the path of a Chromium, of a PgBouncer. `locked`: the Python environment with the tools alone.
 """
 
 import os
@@ -14,6 +14,7 @@ from bootstrap.dotenv import wants_page
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import Page
+from bootstrap.pgbouncer import ensure_pgbouncer
 from bootstrap.steps import machine_environment, say
 
 EXIT_INTERRUPTED = 130
@@ -39,8 +40,10 @@ def main(arguments: list[str]) -> int:
                 Page(root).prepare(build=True)
             case ["browser"]:
                 sys.stdout.write(f"{ensure_browser(root, os.environ)}\n")  # noqa: TID251 - as typed
+            case ["pgbouncer"]:
+                sys.stdout.write(f"{ensure_pgbouncer(root, os.environ)}\n")  # noqa: TID251 - as typed
             case _:
-                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser")
+                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser|pgbouncer")
                 return 2
     except BootstrapError as error:
         say(f"threadkeep: {error}")

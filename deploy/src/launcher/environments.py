@@ -15,7 +15,7 @@ COMMON = ("LOG_FORMAT", "LOG_LEVEL", "SHUTDOWN_GRACE_SECONDS")
 PUBLIC_TOKENS = ("JWT_ALGORITHM", "JWT_ISSUER", "JWT_AUDIENCE")
 NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 POOL = (
-    *("DATABASE_POOLER", "DATABASE_POOL_SIZE", "DATABASE_MAX_OVERFLOW"),
+    *("DATABASE_POOLER", "DATABASE_POOL_SIZE", "DATABASE_WAKE_SECONDS"),
     *("DATABASE_POOL_TIMEOUT_SECONDS", "DATABASE_CONNECT_TIMEOUT_SECONDS", "DATABASE_COMMAND_TIMEOUT_SECONDS"),
 )
 
@@ -27,7 +27,12 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
         "CORS_ALLOW_ORIGINS",
     ),
     "chat-service": ("RUN_LEASE_SECONDS", "RELAY_QUEUE_FRAMES", "KEEPALIVE_SECONDS", "MAX_REQUEST_BYTES"),
-    "history-service": ("CONTEXT_MESSAGES", "RUN_LEASE_SECONDS", "RUN_MAX_ATTEMPTS", "MAX_BODY_BYTES", *POOL),
+    "history-service": (
+        *("CONTEXT_MESSAGES", "RUN_LEASE_SECONDS", "RUN_MAX_ATTEMPTS", "MAX_BODY_BYTES", "SEARCH_CANDIDATES"),
+        *("MAX_ATTACHMENT_BYTES", "BLOB_S3_ENDPOINT_URL", "BLOB_S3_REGION"),
+        *("BLOB_S3_ACCESS_KEY_ID", "BLOB_S3_SECRET_ACCESS_KEY"),
+        *("RETENTION_DAYS", "RETENTION_BATCH_SIZE", "RETENTION_INTERVAL_SECONDS", *POOL),
+    ),
     "agent-worker": (
         *("MODEL_BASE_URL", "MODEL_API_KEY", "OPENAI_API_KEY", "MODEL_API", "MODEL_TIMEOUT_SECONDS"),
         *("DEMO_TOKENS_PER_SECOND", "RELAY_FLUSH_MS", "RUN_LEASE_SECONDS", "RUN_TIMEOUT_SECONDS", "RUN_MAX_TURNS"),
@@ -116,6 +121,7 @@ class Environments:
         return {
             "HISTORY_PORT": self._port("HISTORY_PORT"),
             "DATABASE_URL": self._addresses.database_url,
+            "BLOB_URL": self._blob_url,
             **self._internal("history-service"),
         }
 
@@ -162,6 +168,11 @@ class Environments:
     @property
     def _auth_secret(self) -> str:
         return self._settings.environment.get("BETTER_AUTH_SECRET", self._secrets.better_auth_secret)
+
+    @property
+    def _blob_url(self) -> str:
+        folder = self._settings.data_dir.absolute() / "attachments"
+        return self._settings.environment.get("BLOB_URL", folder.as_uri())
 
     def _port(self, setting: str) -> str:
         return str(self._settings.ports[setting])

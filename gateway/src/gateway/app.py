@@ -8,16 +8,22 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 
 from contracts.principal import Service
+from gateway.errors import KeysUnavailableError, UpstreamFailedError, UpstreamTimeoutError, UserMismatchError
 from gateway.resources import Resources
 from gateway.routes import chatkit, conversations, model, runs, tasks
 from gateway.settings import Settings
 from service_kit.app import create_service_app
 from service_kit.health import ReadinessCheck
+from service_kit.openapi import TOKEN_ERRORS, OperationErrors
 from service_kit.requests import REQUEST_ID_HEADER
 
 _DESCRIPTION = """Threadkeep's public API. Every route needs a Better Auth JWT of the user in its path.
 
 Errors are problem details (RFC 9457) with a stable `code`."""
+
+_ERRORS = OperationErrors(
+    secured=(*TOKEN_ERRORS, UserMismatchError, KeysUnavailableError, UpstreamFailedError, UpstreamTimeoutError)
+)
 
 _SERVICES: tuple[Service, ...] = ("chat-service", "history-service", "task-tools")
 
@@ -34,7 +40,9 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.resources = resources
             yield
 
-    app = create_service_app("gateway", settings, lifespan=lifespan, checks=_checks, description=_DESCRIPTION)
+    app = create_service_app(
+        "gateway", settings, lifespan=lifespan, checks=_checks, description=_DESCRIPTION, errors=_ERRORS
+    )
     for module in (chatkit, conversations, runs, tasks, model):
         app.include_router(module.router)
     if settings.cors_allow_origins:

@@ -11,14 +11,6 @@ class UserMismatchError(ProblemError):
     detail = "This path belongs to another user than the one who is signed in."
 
 
-class PayloadTooLargeError(ProblemError):
-    """The request's body is larger than the gateway forwards."""
-
-    status = 413
-    code = "payload_too_large"
-    detail = "The request's body is too large."
-
-
 class KeysUnavailableError(ServiceUnavailableError):
     """No token can be judged yet: the issuer's keys could not be fetched so far."""
 

@@ -8,11 +8,23 @@ from starlette.middleware import Middleware
 
 from history_service.body_limit import BodyLimitMiddleware
 from history_service.dependencies import resources_of
+from history_service.documentation import ERRORS
+from history_service.openai_errors import install_openai_errors
 from history_service.resources import SERVICE, open_resources
-from history_service.routes import conversations, items, runs, work
+from history_service.routes import (
+    attachments,
+    conversations,
+    feedback,
+    items,
+    openai_conversations,
+    openai_items,
+    runs,
+    search,
+    users,
+    work,
+)
 from history_service.settings import Settings
 from service_kit.app import create_service_app
-from service_kit.database import ping
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
 
@@ -27,14 +39,34 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     def checks(request: Request) -> dict[str, ReadinessCheck]:
-        return {"postgres": lambda: ping(resources_of(request).engine)}
+        return {"postgres": resources_of(request).database.ping}
 
     app = create_service_app(
-        SERVICE, settings, lifespan=lifespan, checks=checks, description="Conversations, messages and runs."
+        SERVICE,
+        settings,
+        lifespan=lifespan,
+        checks=checks,
+        description="Conversations, messages and runs.",
+        errors=ERRORS,
     )
     install_database_problems(app)
+    install_openai_errors(app)
     # Innermost, so that its answers have a request id and are counted.
-    app.user_middleware.append(Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes))
-    for routes in (conversations, items, work, runs):
-        app.include_router(routes.router)
+    uploads = [(attachments.CONTENT_PATH, settings.max_attachment_bytes)]
+    limits = Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=uploads)
+    app.user_middleware.append(limits)
+    for routes in (
+        items,
+        search,
+        conversations,
+        runs,
+        work,
+        attachments,
+        feedback,
+        users,
+        openai_conversations,
+        openai_items,
+    ):
+        # The routes themselves, the busiest first: an included router is matched on the way to each of its routes.
+        app.router.routes.extend(routes.router.routes)
     return app

@@ -1,32 +1,32 @@
-"""What routes ask for. A transaction is committed when the route's function returns, before the answer is sent."""
+"""What routes ask for: who is calling, verified, and parameters of the right shape.
+
+A route opens its transaction itself, with `async with user.transaction()`; it is committed before the answer is sent.
+"""
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Query, Request
-from sqlalchemy.ext.asyncio import AsyncConnection
+from fastapi import Depends, Header, Path, Query, Request, Security
 
 from contracts import principal as scopes
 from contracts.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT
-from contracts.principal import Principal
-from history_service.domain import ID_PATTERN, unstorable
+from history_service.domain import ID_PATTERN, MAX_CURSOR_LENGTH
 from history_service.errors import RunForbiddenError
 from history_service.resources import Resources
+from history_service.services.creates import Create
 from history_service.services.leases import LeaseService
-from history_service.services.runs import RunService
-from history_service.storage.conversations import ConversationStore
-from history_service.storage.messages import MessageStore
-from history_service.storage.roles import DISPATCH_ROLE, USER_ROLE
-from history_service.storage.runs import RunStore
-from service_kit.database import role_transaction
-from service_kit.principal import CurrentPrincipal, ScopeMissingError, require_scope
-from service_kit.problems import InvalidRequestError
+from history_service.storage.roles import DISPATCH_ROLE
+from history_service.storage.user import UserAccess
+from service_kit.principal import InternalToken
 
 ConversationId = Annotated[str, Path(pattern=ID_PATTERN)]
 ItemId = Annotated[str, Path(pattern=ID_PATTERN)]
 RunId = Annotated[str, Path(pattern=ID_PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_LIMIT)]
 AfterId = Annotated[str | None, Query(pattern=ID_PATTERN)]
+After = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
+"""The `after` of the page before, or an id."""
 
 DEFAULT_LIMIT = DEFAULT_PAGE_LIMIT
 
@@ -36,78 +36,68 @@ def resources_of(request: Request) -> Resources:
     return request.app.state.resources
 
 
-async def storable_body(request: Request) -> None:
-    """Refuse a body that Postgres cannot keep (see `domain.unstorable`) before anything looks at it."""
-    if "json" not in request.headers.get("content-type", ""):
-        return
-    body = await request.body()
-    reason = unstorable(await request.json()) if body else None
-    if reason is not None:
-        raise InvalidRequestError(reason)
+async def _create(
+    request: Request, idempotency_key: Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,255}$")] = None
+) -> Create:
+    return Create(idempotency_key, request.url.path, await request.body() if idempotency_key else b"")
 
 
-StorableBody = Depends(storable_body)
+Repeatable = Annotated[Create, Depends(_create)]
+"""A create that may be repeated under its `Idempotency-Key` and is carried out once."""
 
 
-async def _user_connection(request: Request, principal: CurrentPrincipal) -> AsyncGenerator[AsyncConnection]:
-    if principal.user_id is None:
-        raise ScopeMissingError()
-    async with role_transaction(resources_of(request).engine, USER_ROLE, principal.user_id) as connection:
-        yield connection
+class _UserToken(InternalToken):
+    """Demands a token that names a user and has the scope."""
+
+    async def __call__(self, request: Request) -> UserAccess:
+        principal = await self.principal(request)
+        return UserAccess(resources_of(request).database, principal.user_id or "")
 
 
-UserConnection = Annotated[AsyncConnection, Depends(_user_connection, scope="function")]
+class _RunToken(InternalToken):
+    """Demands the run token of the very run in the path."""
+
+    async def __call__(self, request: Request) -> UserAccess:
+        principal = await self.principal(request)
+        if principal.run_id != request.path_params["run_id"]:
+            raise RunForbiddenError()
+        return UserAccess(resources_of(request).database, principal.user_id or "")
 
 
-async def _conversations(connection: UserConnection, principal: CurrentPrincipal) -> ConversationStore:
-    return ConversationStore(connection, principal.user_id or "")
+class LeaseAccess:
+    """A worker's way to the runs of everybody. Holds nothing open."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[LeaseService]:
+        """Open a transaction that acts as the dispatcher."""
+        settings = self._resources.settings
+        async with self._resources.database.transaction(DISPATCH_ROLE) as transaction:
+            yield LeaseService(
+                transaction,
+                self._resources.signer,
+                lease=settings.run_lease,
+                max_attempts=settings.run_max_attempts,
+                context_messages=settings.context_messages,
+            )
 
 
-async def _messages(connection: UserConnection, principal: CurrentPrincipal) -> MessageStore:
-    return MessageStore(connection, principal.user_id or "")
+class _WorkerToken(InternalToken):
+    """Demands a service's own token with the scope; no user."""
+
+    async def __call__(self, request: Request) -> LeaseAccess:
+        await self.principal(request)
+        return LeaseAccess(resources_of(request))
 
 
-async def _runs(connection: UserConnection, principal: CurrentPrincipal) -> RunStore:
-    return RunStore(connection, principal.user_id or "")
+def acting(scope: str) -> Any:
+    """Return the dependency that demands a user's token with `scope` and gives their `UserAccess`."""
+    return Security(_UserToken(scope), scopes=[scope])
 
 
-Conversations = Annotated[ConversationStore, Depends(_conversations)]
-Messages = Annotated[MessageStore, Depends(_messages)]
-Runs = Annotated[RunStore, Depends(_runs)]
-
-
-async def _run_service(conversations: Conversations, messages: Messages, runs: Runs) -> RunService:
-    return RunService(conversations, messages, runs)
-
-
-async def _lease_service(request: Request) -> AsyncGenerator[LeaseService]:
-    resources = resources_of(request)
-    settings = resources.settings
-    async with role_transaction(resources.engine, DISPATCH_ROLE) as connection:
-        yield LeaseService(
-            connection,
-            resources.signer,
-            lease=settings.run_lease,
-            max_attempts=settings.run_max_attempts,
-            context_messages=settings.context_messages,
-        )
-
-
-RunDecisions = Annotated[RunService, Depends(_run_service)]
-Leases = Annotated[LeaseService, Depends(_lease_service, scope="function")]
-
-
-def scope(name: str, *, user: bool = True) -> Any:
-    """Return the route dependency that demands a scope, and by default a user."""
-    return Depends(require_scope(name, user=user))
-
-
-async def _holder_of_run(
-    run_id: RunId, principal: Annotated[Principal, Depends(require_scope(scopes.RUNS_ITEMS))]
-) -> None:
-    if principal.run_id != run_id:
-        raise RunForbiddenError()
-
-
-HoldsRunToken = Depends(_holder_of_run)
-"""Demands the run token of the very run in the path."""
+Reader = Annotated[UserAccess, acting(scopes.CONVERSATIONS_READ)]
+Writer = Annotated[UserAccess, acting(scopes.CONVERSATIONS_WRITE)]
+RunHolder = Annotated[UserAccess, Security(_RunToken(scopes.RUNS_ITEMS), scopes=[scopes.RUNS_ITEMS])]
+Worker = Annotated[LeaseAccess, Security(_WorkerToken(scopes.RUNS_WORK, user=False), scopes=[scopes.RUNS_WORK])]

@@ -1,10 +1,12 @@
 """Rules of conversations, items and runs; pure functions without I/O."""
 
+import json
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, cast, get_args
 
 from contracts.conversations import ItemPut, JsonObject, MessageKind, Role, ToolCall
@@ -16,6 +18,8 @@ from service_kit.problems import InvalidRequestError
 
 ID_PATTERN = r"^[A-Za-z0-9_.:\-]{1,128}$"
 """Ids of conversations, items and runs: ChatKit's, OpenAI's and ours."""
+
+MAX_CURSOR_LENGTH = 160
 
 MAX_JSON_DEPTH = 64
 
@@ -84,6 +88,28 @@ def item_of(put: ItemPut, conversation_id: str, item_id: str | None = None) -> I
     )
 
 
+def is_same_item(item: Item, payload: JsonObject, tool_calls: list[JsonObject]) -> bool:
+    """Tell whether what is stored under the item's id is this very item.
+
+    The order of keys does not matter; `1`, `1.0` and `true` differ, which Python's `==` does not see. The tool calls
+    come out of `jsonb`, which writes numbers anew: there they are compared by value.
+    """
+    calls = [call.model_dump() for call in item.tool_calls]
+    return _canonical(payload) == _canonical(item.payload) and _by_value(tool_calls) == _by_value(calls)
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _by_value(value: object) -> str:
+    return _canonical(json.loads(json.dumps(value), parse_int=_number, parse_float=_number))
+
+
+def _number(text: str) -> float:
+    return float(text) + 0.0  # jsonb knows no negative zero
+
+
 def role_of(kind: MessageKind) -> Role:
     """Return whose side of the conversation an item is on."""
     return "user" if kind == "user_message" or kind in HIDDEN_KINDS else "assistant"
@@ -147,6 +173,38 @@ class ConversationCursor:
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True)
+class ItemCursor:
+    """A point in a conversation's log: the item last seen and, if known, its position, which outlives it."""
+
+    item_id: str
+    position: int | None = None
+
+    def text(self, conversation_id: str) -> str:
+        """Return the cursor as it is given out: it belongs to that conversation."""
+        return f"{self.item_id}@{self.position}.{_mark_of(conversation_id)}"
+
+
+def item_cursor(text: str, conversation_id: str) -> ItemCursor:
+    """Parse `<id>@<position>.<mark>`, which stays right when the item is deleted, or a plain id.
+
+    Raises InvalidCursorError, for a cursor of another conversation too.
+    """
+    identifier, separator, place = text.partition("@")
+    if not is_valid_id(identifier):
+        raise InvalidCursorError()
+    if not separator:
+        return ItemCursor(identifier)
+    position, _, mark = place.partition(".")
+    if not (position.isascii() and position.isdigit() and len(position) <= 18) or mark != _mark_of(conversation_id):
+        raise InvalidCursorError()
+    return ItemCursor(identifier, int(position))
+
+
+def _mark_of(conversation_id: str) -> str:
+    return sha256(conversation_id.encode()).hexdigest()[:8]
 
 
 def conversation_cursor(text: str) -> ConversationCursor:

@@ -1,6 +1,6 @@
 """Facts of the history-service that a caller is told, one class each."""
 
-from service_kit.problems import InvalidRequestError, ProblemError
+from service_kit.problems import InvalidRequestError, ProblemError, ServiceUnavailableError
 
 
 class ConversationNotFoundError(ProblemError):
@@ -41,6 +41,14 @@ class ItemConflictError(ProblemError):
     status = 409
     code = "item_conflict"
     detail = "The conversation already has another item with this id."
+
+
+class IdempotencyKeyReusedError(ProblemError):
+    """The key has come with another request before."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key came with another request before."
 
 
 class RunNotFoundError(ProblemError):
@@ -102,3 +110,84 @@ class InvalidItemError(InvalidRequestError):
     """The item is not a ChatKit thread item of this conversation."""
 
     detail = "The item is not a ChatKit thread item of this conversation."
+
+
+class InvalidOpenAIItemError(InvalidRequestError):
+    """An item is not one that a conversation can hold; `param` is the path to what is wrong with it."""
+
+    def __init__(self, detail: str, param: str) -> None:
+        super().__init__(detail, param=param)
+
+
+class AttachmentNotFoundError(ProblemError):
+    """No attachment has this id."""
+
+    status = 404
+    code = "attachment_not_found"
+    detail = "There is no such attachment."
+
+
+class AttachmentForbiddenError(ProblemError):
+    """The attachment is somebody else's."""
+
+    status = 403
+    code = "attachment_forbidden"
+    detail = "This attachment is not yours."
+
+
+class AttachmentConflictError(ProblemError):
+    """The attachment is another one already, or in another conversation."""
+
+    status = 409
+    code = "attachment_conflict"
+    detail = "There is another attachment with this id, or it is in another conversation."
+
+
+class ContentNotFoundError(ProblemError):
+    """The bytes of the attachment have not been stored."""
+
+    status = 404
+    code = "content_not_found"
+    detail = "The content of this attachment has not been uploaded."
+
+
+class ContentConflictError(ProblemError):
+    """The bytes are not those that were announced or stored."""
+
+    status = 409
+    code = "content_conflict"
+    detail = "The content has not the announced size, or another content is stored already."
+
+
+class InvalidAttachmentError(InvalidRequestError):
+    """The payload is not a ChatKit attachment that can be stored."""
+
+    detail = "The payload is not a ChatKit attachment."
+
+
+class BlobsUnavailableError(ServiceUnavailableError):
+    """The store of attachments' bytes does not answer."""
+
+    detail = "The store of attachments does not answer. Please try again."
+
+
+class UploadExpiredError(ServiceUnavailableError):
+    """Storing the bytes took so long that they were given up."""
+
+    detail = "Storing the content took too long. Please try again."
+
+
+class UserMismatchError(ProblemError):
+    """The token is another user's."""
+
+    status = 403
+    code = "user_mismatch"
+    detail = "The token is not this user's."
+
+
+class DeletionUnfinishedError(ProblemError):
+    """There is more to delete than fits into one request."""
+
+    status = 503
+    code = "deletion_unfinished"
+    detail = "Not everything is deleted yet. Please repeat the request."

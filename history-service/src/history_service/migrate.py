@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 from service_kit.logging import configure_logging
 from service_kit.migrations import upgrade
 

@@ -1,13 +1,14 @@
-"""What the service holds while it runs: the database engine and the signer of run tokens."""
+"""What the service holds while it runs: the database, the blobs, the sweeper and the signer of run tokens."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from history_service.services.retention import retention_jobs
+from history_service.services.sweeper import Sweeper
 from history_service.settings import Settings
-from service_kit.database import create_engine
+from history_service.storage.blobs import BlobStore, open_blobs
+from service_kit.database import Database, open_database
 from service_kit.internal_tokens import TokenSigner
 
 SERVICE = "history-service"
@@ -18,7 +19,9 @@ class Resources:
     """Open resources, shared by all requests."""
 
     settings: Settings
-    engine: AsyncEngine
+    database: Database
+    blobs: BlobStore
+    sweeper: Sweeper
     signer: TokenSigner
 
 
@@ -28,8 +31,8 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     if settings.internal_signing_key is None:
         raise ValueError("INTERNAL_SIGNING_KEY is needed to sign run tokens")
     signer = TokenSigner(SERVICE, settings.internal_signing_key.get_secret_value())
-    engine = create_engine(settings)
-    try:
-        yield Resources(settings, engine, signer)
-    finally:
-        await engine.dispose()
+    blobs = open_blobs(settings)
+    async with open_database(settings) as database:
+        sweeper = Sweeper(retention_jobs(settings, database, blobs), settings.retention_interval_seconds)
+        async with sweeper.running():
+            yield Resources(settings, database, blobs, sweeper, signer)

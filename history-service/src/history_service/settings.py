@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
+from service_kit.settings import HttpUrl
 
 
 class Settings(DatabaseSettings):
@@ -23,6 +24,32 @@ class Settings(DatabaseSettings):
 
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     """Longest request body; a longer one is answered 413."""
+
+    search_candidates: int = Field(default=1000, ge=1, le=100_000)
+    """How many of the newest messages that match (and as many titles) a search ranks; older ones are not found."""
+
+    max_attachment_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
+    """Largest attachment; a larger one is answered 413."""
+
+    blob_url: str = Field(default="file:.data/attachments", pattern=r"^(file:|s3://[^/])")
+    """Where the bytes of attachments are: `file:///folder` (made if missing), or `s3://bucket/prefix`."""
+
+    blob_s3_endpoint_url: HttpUrl | None = None
+    """Address of an S3-compatible service; without it, Amazon's."""
+
+    blob_s3_region: str | None = None
+    blob_s3_access_key_id: str | None = None
+    blob_s3_secret_access_key: SecretStr | None = None
+    """Without keys, those of the machine's or the pod's role are asked for."""
+
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    """Conversations that have not changed for so many days are deleted; 0: none is."""
+
+    retention_batch_size: int = Field(default=100, ge=1, le=10_000)
+    """How many rows or blobs the sweeper deletes at a time."""
+
+    retention_interval_seconds: float = Field(default=60.0, gt=0)
+    """How long the sweeper rests when it has found nothing more to delete."""
 
     @property
     def run_lease(self) -> timedelta:

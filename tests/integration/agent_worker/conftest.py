@@ -28,7 +28,7 @@ from history_client import HistoryClient, UserHistory, WorkerHistoryClient
 from history_service.app import create_app as create_history_app
 from history_service.migrate import migrate as migrate_history
 from history_service.settings import Settings as HistorySettings
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
 from task_tools.app import create_app as create_tools_app

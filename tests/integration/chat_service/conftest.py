@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from history_service.migrate import migrate
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 from tests.integration.chat_service.system import System, running_system
 from tests.support.postgres import PostgresServer
 

@@ -97,13 +97,33 @@ async def test_hidden_items_are_not_shown_but_removed_by_a_retry(system: System)
         ("attachments.create", {"name": "a.txt", "size": 3, "mime_type": "text/plain"}),
         ("attachments.delete", {"attachment_id": "atc_1"}),
         ("input.transcribe", {"audio_base64": "!", "mime_type": "audio/webm"}),
-        ("items.feedback", {"thread_id": "thr_1", "item_ids": ["msg_1"], "kind": "positive"}),
         ("threads.add_structured_input", {"thread_id": "thr_1", "item_id": "msg_1", "input": {}}),
         ("threads.create", {"input": message("Hello", attachments=["atc_1"])}),
     ],
 )
 async def test_what_is_not_supported_says_so(system: System, kind: str, params: dict[str, Any]) -> None:
     assert code_of(await system.user().post(kind, **params)) == (501, "not_supported")
+
+
+async def test_feedback_is_stored_for_all_items_or_for_none(system: System) -> None:
+    user = system.user()
+    thread_id, message_id = await start_thread(system, user)
+    answer_id = (await user.post("items.list", thread_id=thread_id)).json()["data"][0]["id"]
+    history = system.history_of()
+
+    unknown = await user.post("items.feedback", thread_id=thread_id, item_ids=[answer_id, "msg_1"], kind="positive")
+    assert code_of(unknown) == (404, "item_not_found")
+    malformed = await user.post("items.feedback", thread_id=thread_id, item_ids=[answer_id, "a/b"], kind="positive")
+    assert code_of(malformed) == (422, "invalid_request")
+    none = await user.post("items.feedback", thread_id=thread_id, item_ids=[], kind="positive")
+    assert code_of(none) == (422, "invalid_request")
+    assert (await history.list_feedback(thread_id)).data == []
+
+    for kind in ("positive", "negative"):
+        stored = await user.post("items.feedback", thread_id=thread_id, item_ids=[answer_id, message_id], kind=kind)
+        assert (stored.status_code, stored.json()) == (200, {})
+    feedback = (await history.list_feedback(thread_id)).data
+    assert [(row.item_id, row.kind) for row in feedback] == [(message_id, "negative"), (answer_id, "negative")]
 
 
 async def test_unknown_actions_are_refused(system: System) -> None:
@@ -133,6 +153,7 @@ def about(thread_id: str) -> list[tuple[str, dict[str, Any]]]:
         ("threads.add_user_message", {"thread_id": thread_id, "input": message("Hello")}),
         ("threads.add_client_tool_output", {"thread_id": thread_id, "result": 1}),
         ("threads.retry_after_item", {"thread_id": thread_id, "item_id": "msg_1"}),
+        ("items.feedback", {"thread_id": thread_id, "item_ids": ["msg_1"], "kind": "positive"}),
         ("threads.custom_action", {"thread_id": thread_id, "action": action}),
         ("threads.sync_custom_action", {"thread_id": thread_id, "action": action}),
     ]

@@ -1,13 +1,18 @@
 """The real history-service on a real socket and a migrated database, and clients of it."""
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
+from openai import AsyncOpenAI
 from pydantic import SecretStr
 
 from contracts.principal import (
+    ATTACHMENTS_READ,
+    ATTACHMENTS_WRITE,
     CONVERSATIONS_READ,
     CONVERSATIONS_WRITE,
     RUNS_CANCEL,
@@ -16,20 +21,24 @@ from contracts.principal import (
     RUNS_READ,
     RUNS_WORK,
     TASKS,
+    USERS_DELETE,
+    USERS_EXPORT,
     TrustedIssuer,
 )
 from history_client import HistoryClient, UserHistory, WorkerHistoryClient
 from history_service.app import create_app
 from history_service.migrate import migrate
 from history_service.settings import Settings
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
+from tests.support.openai_clients import openai_client
 from tests.support.postgres import PostgresServer
 from tests.support.servers import serve
 
+DATA = {ATTACHMENTS_READ, ATTACHMENTS_WRITE, USERS_EXPORT, USERS_DELETE}
 SCOPES = {
-    "chat-service": {CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_CREATE, RUNS_READ, RUNS_CANCEL},
+    "chat-service": {CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_CREATE, RUNS_READ, RUNS_CANCEL} | DATA,
     "agent-worker": {RUNS_WORK},
     "history-service": {RUNS_ITEMS, TASKS},
 }
@@ -56,13 +65,15 @@ async def database_url(postgres: PostgresServer) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
+def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(
         database_url=SecretStr(database_url),
         internal_signing_key=SecretStr(KEYS["history-service"][0]),
         internal_trust=TRUST,
         context_messages=3,
         max_body_bytes=64 * 1024,
+        max_attachment_bytes=1024 * 1024,
+        blob_url=(tmp_path / "attachments").as_uri(),
     )
 
 
@@ -99,3 +110,19 @@ def bob(history: History) -> UserHistory:
 @pytest.fixture
 def worker(history: History) -> WorkerHistoryClient:
     return history.worker
+
+
+def openai_as(history: History, user_id: str) -> AbstractAsyncContextManager[AsyncOpenAI]:
+    return openai_client(str(history.http.base_url), signer("chat-service"), user_id)
+
+
+@pytest.fixture
+async def alice_openai(history: History) -> AsyncGenerator[AsyncOpenAI]:
+    async with openai_as(history, "alice") as client:
+        yield client
+
+
+@pytest.fixture
+async def bob_openai(history: History) -> AsyncGenerator[AsyncOpenAI]:
+    async with openai_as(history, "bob") as client:
+        yield client

@@ -63,7 +63,7 @@ async def test_lost_connections_are_replaced(alice: UserHistory, admin_database_
 
 
 async def test_an_exhausted_pool_is_503(settings: Settings, admin_database_url: str) -> None:
-    small = {"database_pool_size": 1, "database_max_overflow": 0, "database_pool_timeout_seconds": 0.1}
+    small = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.1}
     async with serve(create_app(settings.model_copy(update=small))) as url, create_http_client(url) as http:
         alice = HistoryClient(http, signer("chat-service")).as_user("alice")
         await alice.put_conversation(conversation_put("thr_1"))

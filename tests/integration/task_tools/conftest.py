@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from contracts.principal import RUNS_ITEMS, TASKS, TrustedIssuer
-from service_kit.database import DatabaseSettings
+from service_kit.database_settings import DatabaseSettings
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
 from task_tools.app import create_app
 from task_tools.migrate import migrate

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from launcher.sql import connected
-from service_kit.database import create_engine
+from service_kit.database import open_database
 from task_tools.services.task_list import TaskList
 from task_tools.services.tool_calls import ToolCall, ToolCalls
 from task_tools.settings import Settings
@@ -115,14 +115,11 @@ async def test_the_same_arguments_to_another_tool_are_another_call(settings: Set
     async def answer(_tasks: TaskList) -> dict[str, object]:
         return {"done": True}
 
-    engine = create_engine(settings)
-    try:
-        calls = ToolCalls(engine)
+    async with open_database(settings) as database:
+        calls = ToolCalls(database)
         assert not (await calls.run(ToolCall("one", {}, "ann", KEY), answer)).is_error
         assert not (await calls.run(ToolCall("one", {}, "ann", KEY), answer)).is_error
         assert (await calls.run(ToolCall("two", {}, "ann", KEY), answer)).is_error
-    finally:
-        await engine.dispose()
 
 
 async def test_nothing_is_answered_before_it_is_stored(

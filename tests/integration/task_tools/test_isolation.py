@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from asyncpg.exceptions import InsufficientPrivilegeError
 from sqlalchemy import text
-from sqlalchemy.exc import NoResultFound
 
 from launcher.sql import connected
-from service_kit.database import DatabaseSettings, create_engine, role_transaction
+from service_kit.database import open_database
+from service_kit.database_settings import DatabaseSettings
+from service_kit.statements import Statement
 from task_tools.migrate import migrate
 from task_tools.settings import Settings
 from task_tools.storage.calls import CallResult, CallStore
@@ -16,62 +17,50 @@ from task_tools.storage.tasks import TaskStore
 from task_tools.tables import USER_ROLE
 from tests.support.postgres import PostgresServer
 
+EVERY_TASK = Statement(text("SELECT * FROM tasks.tasks"))
+
 
 async def test_row_level_security_holds_without_the_owner_predicate(settings: Settings) -> None:
-    engine = create_engine(settings)
-    try:
-        async with role_transaction(engine, USER_ROLE, "ann") as connection:
-            task = await TaskStore(connection, "ann").create("private", None)
-        async with role_transaction(engine, USER_ROLE, "bob") as connection:
-            assert (await connection.execute(text("SELECT * FROM tasks.tasks"))).all() == []
-            changed = await connection.execute(text("UPDATE tasks.tasks SET title = 'x'"))
-            assert changed.rowcount == 0
-            assert await TaskStore(connection, "bob").is_foreign(task.id)
-        async with role_transaction(engine, USER_ROLE) as connection:
-            assert (await connection.execute(text("SELECT * FROM tasks.tasks"))).all() == []
-    finally:
-        await engine.dispose()
+    async with open_database(settings) as database:
+        async with database.transaction(USER_ROLE, "ann") as transaction:
+            task = await TaskStore(transaction, "ann").create("private", None)
+        async with database.transaction(USER_ROLE, "bob") as transaction:
+            assert await transaction.rows(EVERY_TASK) == []
+            assert await transaction.execute(Statement(text("UPDATE tasks.tasks SET title = 'x'"))) == 0
+            assert await TaskStore(transaction, "bob").is_foreign(task.id)
+        async with database.transaction(USER_ROLE) as transaction:
+            assert await transaction.rows(EVERY_TASK) == []
 
 
 async def test_statements_name_the_owner_where_row_level_security_does_not_hold(admin_database_url: str) -> None:
-    engine = create_engine(DatabaseSettings.model_validate({"database_url": admin_database_url}))
-    try:
-        async with engine.begin() as connection:
-            ann, bob = TaskStore(connection, "ann"), TaskStore(connection, "bob")
-            task = await ann.create("private", None)
-            assert await bob.get(task.id) is None
-            assert await bob.titled("private", limit=5) == []
-            assert await bob.list(None, limit=5, order="desc", after=None) == []
-            assert await bob.update(task.id, {"title": "taken"}) is None
-            assert await bob.delete(task.id) is None
-            assert await ann.get(task.id) == task
-            assert await CallStore(connection, "ann").reserve("key", "add_task", "digest")
-            await CallStore(connection, "bob").record("key", CallResult("changed"))
-            assert (await CallStore(connection, "ann").get("key")).result.text == ""
-            with pytest.raises(NoResultFound):
-                await CallStore(connection, "bob").get("key")
-    finally:
-        await engine.dispose()
+    settings = DatabaseSettings.model_validate({"database_url": admin_database_url})
+    async with open_database(settings) as database, database.transaction("none") as transaction:
+        ann, bob = TaskStore(transaction, "ann"), TaskStore(transaction, "bob")
+        task = await ann.create("private", None)
+        assert await bob.get(task.id) is None
+        assert await bob.titled("private", limit=5) == []
+        assert await bob.list(None, limit=5, order="desc", after=None) == []
+        assert await bob.update(task.id, {"title": "taken"}) is None
+        assert await bob.delete(task.id) is None
+        assert await ann.get(task.id) == task
+        assert await CallStore(transaction, "ann").reserve("key", "add_task", "digest")
+        await CallStore(transaction, "bob").record("key", CallResult("changed"))
+        assert (await CallStore(transaction, "ann").get("key")).result.text == ""
+        with pytest.raises(LookupError):
+            await CallStore(transaction, "bob").get("key")
 
 
 async def test_nobody_writes_rows_for_somebody_else(settings: Settings) -> None:
-    engine = create_engine(settings)
-    try:
+    async with open_database(settings) as database:
         with pytest.raises(Exception, match="row-level security"):
-            async with role_transaction(engine, USER_ROLE, "bob") as connection:
-                await TaskStore(connection, "ann").create("planted", None)
-    finally:
-        await engine.dispose()
+            async with database.transaction(USER_ROLE, "bob") as transaction:
+                await TaskStore(transaction, "ann").create("planted", None)
 
 
 @pytest.mark.parametrize("table", ["tasks", "tool_calls"])
 async def test_the_login_role_itself_sees_nothing(settings: Settings, database_url: str, table: str) -> None:
-    engine = create_engine(settings)
-    try:
-        async with role_transaction(engine, USER_ROLE, "ann") as connection:
-            await TaskStore(connection, "ann").create("private", None)
-    finally:
-        await engine.dispose()
+    async with open_database(settings) as database, database.transaction(USER_ROLE, "ann") as transaction:
+        await TaskStore(transaction, "ann").create("private", None)
     async with connected(database_url) as connection:
         await connection.execute("SELECT set_config('app.user_id', 'ann', false)")
         try:

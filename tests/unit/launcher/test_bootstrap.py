@@ -11,6 +11,7 @@ from bootstrap.browser import ensure_browser
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import node_version
+from bootstrap.pgbouncer import ensure_pgbouncer
 from bootstrap.steps import run_step
 from launcher.keys import compose_environment
 from launcher.secret_store import generate_secrets
@@ -65,6 +66,28 @@ def test_a_browser_that_was_named_must_exist(tmp_path: Path) -> None:
         ensure_browser(tmp_path, {"CHROMIUM_PATH": str(program)})
     program.touch()
     assert ensure_browser(tmp_path, {"CHROMIUM_PATH": str(program)}) == program
+
+
+def test_a_pgbouncer_that_was_named_must_exist(tmp_path: Path) -> None:
+    program = tmp_path / "pgbouncer"
+    with pytest.raises(BootstrapError, match="PGBOUNCER_PATH"):
+        ensure_pgbouncer(tmp_path, {"PGBOUNCER_PATH": str(program)})
+    program.touch()
+    assert ensure_pgbouncer(tmp_path, {"PGBOUNCER_PATH": str(program)}) == program
+
+
+def test_a_pgbouncer_on_the_path_is_used_as_it_is(tmp_path: Path) -> None:
+    program = tmp_path / "pgbouncer"
+    program.touch(mode=0o755)
+    assert ensure_pgbouncer(tmp_path, {"PATH": str(tmp_path)}) == program
+    assert not (tmp_path / ".cache").exists()
+
+
+def test_a_pgbouncer_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("bootstrap.pgbouncer.SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BootstrapError, match=r"need PgBouncer.*or set PGBOUNCER_PATH"):
+        ensure_pgbouncer(tmp_path, {"PATH": str(tmp_path)})
 
 
 def test_the_printed_keys_are_all_that_docker_compose_asks_for() -> None:

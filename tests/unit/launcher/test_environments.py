@@ -21,12 +21,12 @@ from task_tools.settings import Settings as ToolsSettings
 ADDRESSES = Addresses("postgresql://threadkeep:pg-secret@127.0.0.1/threadkeep", "redis://:redis-secret@127.0.0.1/0")
 SECRET_NAMES = {
     *("DATABASE_URL", "REDIS_URL", "BETTER_AUTH_SECRET", "MODEL_API_KEY", "OPENAI_API_KEY"),
-    *("INTERNAL_SIGNING_KEY", "INTERNAL_TRUST"),
+    *("INTERNAL_SIGNING_KEY", "INTERNAL_TRUST", "BLOB_S3_SECRET_ACCESS_KEY"),
 }
 ALLOWED = {
     "gateway": {"INTERNAL_SIGNING_KEY"},
     "chat-service": {"REDIS_URL", "INTERNAL_SIGNING_KEY", "INTERNAL_TRUST"},
-    "history-service": {"DATABASE_URL", "INTERNAL_SIGNING_KEY", "INTERNAL_TRUST"},
+    "history-service": {"DATABASE_URL", "INTERNAL_SIGNING_KEY", "INTERNAL_TRUST", "BLOB_S3_SECRET_ACCESS_KEY"},
     "agent-worker": {"REDIS_URL", "MODEL_API_KEY", "OPENAI_API_KEY", "INTERNAL_SIGNING_KEY"},
     "task-tools": {"DATABASE_URL", "INTERNAL_TRUST"},
     "frontend": {"DATABASE_URL", "BETTER_AUTH_SECRET"},
@@ -53,7 +53,12 @@ def secrets() -> Secrets:
 
 
 def environments(secrets: Secrets, **environ: str) -> Environments:
-    given = {"MODEL_API_KEY": "model-secret", "OPENAI_API_KEY": "openai-secret", "MODEL": "m", **environ}
+    keys = {
+        "MODEL_API_KEY": "model-secret",
+        "OPENAI_API_KEY": "openai-secret",
+        "BLOB_S3_SECRET_ACCESS_KEY": "s3-secret",
+    }
+    given = {**keys, "MODEL": "m", **environ}
     return Environments(load_settings(Path("/nowhere"), given), secrets, ADDRESSES)
 
 

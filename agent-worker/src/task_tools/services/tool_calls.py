@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from service_kit.database import role_transaction
+from service_kit.database import Database
 from service_kit.problems import ProblemError
 from task_tools.domain import check_call_key, digest_of
 from task_tools.errors import CallKeyReusedError
@@ -36,19 +35,19 @@ class ToolCall:
 class ToolCalls:
     """Carries out tool calls."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def run(self, call: ToolCall, action: Action) -> CallResult:
         """Act and record the answer in one transaction; a call that has acted before gets its answer again.
 
         Facts that the model should know (an unknown task, an empty title) are answers too, and recorded like others.
         """
-        async with role_transaction(self._engine, USER_ROLE, call.user_id) as connection:
-            tasks = TaskList(TaskStore(connection, call.user_id))
+        async with self._database.transaction(USER_ROLE, call.user_id) as transaction:
+            tasks = TaskList(TaskStore(transaction, call.user_id))
             if call.key is None:
                 return await _answer(tasks, action)
-            return await self._run_once(CallStore(connection, call.user_id), tasks, call, action)
+            return await self._run_once(CallStore(transaction, call.user_id), tasks, call, action)
 
     async def _run_once(self, calls: CallStore, tasks: TaskList, call: ToolCall, action: Action) -> CallResult:
         try:

@@ -2,12 +2,29 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import String, bindparam, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
+from service_kit.database import Transaction
+from service_kit.statements import Statement
 from task_tools.tables import CallRow
+
+_IS_OWN = (col(CallRow.user_id) == bindparam("user_id"), col(CallRow.key) == bindparam("key"))
+_RESERVED = ("user_id", "key", "tool", "arguments_digest")
+
+_RESERVE = Statement(
+    insert(CallRow)
+    .values({name: bindparam(name, type_=String) for name in _RESERVED} | {"is_error": literal_column("false")})
+    .on_conflict_do_nothing()
+    .returning(col(CallRow.key))
+)
+_RECORD = Statement(
+    update(CallRow).where(*_IS_OWN).values(result=bindparam("new_result"), is_error=bindparam("new_is_error"))
+)
+_GET = Statement(
+    select(col(CallRow.tool), col(CallRow.arguments_digest), col(CallRow.result), col(CallRow.is_error)).where(*_IS_OWN)
+)
 
 
 class CallResult(NamedTuple):
@@ -28,8 +45,8 @@ class RecordedCall(NamedTuple):
 class CallStore:
     """The calls made for one user, within a transaction that acts as that user."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction, user_id: str) -> None:
+        self._transaction = transaction
         self._user_id = user_id
 
     async def reserve(self, key: str, tool: str, arguments_digest: str) -> bool:
@@ -38,28 +55,20 @@ class CallStore:
         While another transaction holds the key without having ended, this waits for it: the key is taken if that
         one commits, and free if it does not.
         """
-        result = await self._connection.execute(
-            insert(CallRow)
-            .values(user_id=self._user_id, key=key, tool=tool, arguments_digest=arguments_digest, is_error=False)
-            .on_conflict_do_nothing()
-            .returning(col(CallRow.key))
+        reserved = await self._transaction.value(
+            _RESERVE, user_id=self._user_id, key=key, tool=tool, arguments_digest=arguments_digest
         )
-        return result.one_or_none() is not None
+        return reserved is not None
 
     async def record(self, key: str, result: CallResult) -> None:
         """Store what the call of a reserved key answers."""
-        await self._connection.execute(
-            update(CallRow)
-            .where(col(CallRow.user_id) == self._user_id, col(CallRow.key) == key)
-            .values(result=result.text, is_error=result.is_error)
+        await self._transaction.execute(
+            _RECORD, user_id=self._user_id, key=key, new_result=result.text, new_is_error=result.is_error
         )
 
     async def get(self, key: str) -> RecordedCall:
-        """Return the call that took the key."""
-        result = await self._connection.execute(
-            select(col(CallRow.tool), col(CallRow.arguments_digest), col(CallRow.result), col(CallRow.is_error)).where(
-                col(CallRow.user_id) == self._user_id, col(CallRow.key) == key
-            )
-        )
-        row = result.one()
-        return RecordedCall(row.tool, row.arguments_digest, CallResult(row.result or "", row.is_error))
+        """Return the call that took the key. Raises LookupError if there is none."""
+        row = await self._transaction.row(_GET, user_id=self._user_id, key=key)
+        if row is None:
+            raise LookupError("no call has this key")
+        return RecordedCall(row["tool"], row["arguments_digest"], CallResult(row["result"] or "", row["is_error"]))

@@ -20,7 +20,6 @@ NOT_SUPPORTED = {
     "attachments.create": "Attachments are not supported here.",
     "attachments.delete": "Attachments are not supported here.",
     "input.transcribe": "Dictation is not supported here.",
-    "items.feedback": "Feedback is not supported here.",
     "threads.add_structured_input": "Structured input is not supported here.",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from gateway.errors import PayloadTooLargeError
+from service_kit.problems import PayloadTooLargeError
 
 
 class RequestBody:

@@ -14,7 +14,7 @@ router = create_router("chat")
     summary="Speak the ChatKit protocol",
     description="Every request type of ChatKit. Answers with JSON or with server-sent events, as the type has it.",
     response_model=None,
-    responses={200: event_stream("The request's answer, or its events."), **problems(404, 413, 422, 429)},
+    responses={200: event_stream("The request's answer, or its events."), **problems(403, 404, 409, 413, 422, 429)},
     openapi_extra=json_body(),
 )
 def chatkit(caller: CurrentCaller) -> Response:

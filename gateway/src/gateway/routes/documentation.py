@@ -7,8 +7,9 @@ from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 
 from contracts.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT, Order
-from contracts.problems import PROBLEM_MEDIA_TYPE, Problem
+from contracts.search import QUERY_MAX_LENGTH
 from gateway.dependencies import CallerRoute
+from service_kit.openapi import problem_document
 
 USER_PATH = "/api/{user_id}"
 
@@ -29,24 +30,10 @@ class IdConvertor(Convertor[str]):
 
 register_url_convertor("id", IdConvertor())
 
-_PROBLEMS = {
-    401: "No valid token.",
-    403: "Somebody else's.",
-    404: "Unknown.",
-    413: "The body is too large.",
-    422: "Not the documented shape.",
-    429: "Too many requests.",
-    502: "A service gave no proper answer.",
-    503: "A service cannot be reached.",
-    504: "A service took too long.",
-}
-
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the problems that a route may answer with, besides those that every route has."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    every = {401, 403, 502, 503, 504, *statuses}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in sorted(every)}
+    """Document problems whose codes the service behind the route knows."""
+    return {status: problem_document(status) for status in statuses}
 
 
 def event_stream(description: str) -> dict[str, Any]:
@@ -66,6 +53,21 @@ def page_query(
     order: Annotated[Order | None, Query()] = None,
 ) -> None:
     """Document the query of a list."""
+
+
+def search_query(
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=QUERY_MAX_LENGTH,
+            description='Words, `or` between words, `"a phrase"`, `-` before a word that shall be missing.',
+        ),
+    ],
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_LIMIT)] = DEFAULT_PAGE_LIMIT,
+    after: Annotated[str | None, Query(description="The `after` of the page before.")] = None,
+) -> None:
+    """Document the query of a search."""
 
 
 def create_router(tag: str) -> APIRouter:

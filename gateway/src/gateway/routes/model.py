@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from gateway.dependencies import CurrentCaller
 from gateway.forwarding.targets import CHAT_READ
-from gateway.routes.documentation import create_router, problems
+from gateway.routes.documentation import create_router
 
 router = create_router("model")
 
@@ -18,7 +18,7 @@ class Model(BaseModel):
     demo: bool
 
 
-@router.get("/model", summary="Tell which model answers", response_model=Model, responses=problems())
+@router.get("/model", summary="Tell which model answers", response_model=Model)
 def get_model(caller: CurrentCaller) -> Response:
     """Forward to the chat-service."""
     return caller.forward(CHAT_READ, "/model")

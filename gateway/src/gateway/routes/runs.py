@@ -19,7 +19,7 @@ def event_cursor(
     """Document where a follower resumes (WHATWG HTML, server-sent events)."""
 
 
-@router.get("/runs/{run_id:id}", summary="Get a run", response_model=Run, responses=problems(404))
+@router.get("/runs/{run_id:id}", summary="Get a run", response_model=Run, responses=problems(403, 404))
 def get_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
     """Forward to the history-service."""
     return caller.forward(RUN_READ, f"/runs/{run_id}")
@@ -29,7 +29,7 @@ def get_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
     "/runs/{run_id:id}/events",
     summary="Follow a run's events",
     response_model=None,
-    responses={200: event_stream("The run's events, until it has ended."), **problems(404, 422)},
+    responses={200: event_stream("The run's events, until it has ended."), **problems(403, 404, 422)},
     dependencies=[Depends(event_cursor)],
 )
 def follow_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
@@ -37,7 +37,7 @@ def follow_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
     return caller.forward(CHAT_STREAM, f"/runs/{run_id}/events")
 
 
-@router.post("/runs/{run_id:id}/cancel", summary="Stop a run", response_model=Run, responses=problems(404))
+@router.post("/runs/{run_id:id}/cancel", summary="Stop a run", response_model=Run, responses=problems(403, 404, 409))
 def cancel_run(caller: CurrentCaller, run_id: ObjectId) -> Response:
     """Forward to the chat-service, which also tells the worker."""
     return caller.forward(RUN_CANCEL, f"/runs/{run_id}/cancel")

@@ -7,7 +7,7 @@
 Every method raises a `HistoryError` (see `errors`): 403 and 404 as `HistoryForbiddenError`, `HistoryNotFoundError`.
 """
 
-from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 from pydantic import TypeAdapter
@@ -25,8 +25,13 @@ from contracts.conversations import (
 )
 from contracts.pages import DEFAULT_PAGE_LIMIT, Order, Page
 from contracts.runs import Run, RunCreate, RunCreated
+from history_client.attachments import AttachmentCalls
+from history_client.calls import UserCalls, page_query, path_of
+from history_client.feedback import FeedbackCalls
+from history_client.search import SearchCalls
 from history_client.tokens import TokenCache
 from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
+from history_client.users import DataCalls
 from service_kit.internal_tokens import TokenSigner
 
 _CONVERSATIONS = TypeAdapter(Page[Conversation])
@@ -34,18 +39,6 @@ _ITEMS = TypeAdapter(Page[JsonObject])
 _MESSAGES = TypeAdapter(Page[Message])
 _RUNS = TypeAdapter(Page[Run])
 _ITEM: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
-
-
-def path_of(*segments: str) -> str:
-    """Return a path of the segments, each quoted whole: an id cannot reach another route."""
-    return "/" + "/".join(quote(segment, safe="") for segment in segments)
-
-
-def _page(limit: int, after: str | None, order: Order) -> dict[str, str | int]:
-    query: dict[str, str | int] = {"limit": limit, "order": order}
-    if after is not None:
-        query["after"] = after
-    return query
 
 
 class HistoryClient:
@@ -70,23 +63,23 @@ class HistoryClient:
         return UserHistory(self._transport, self._tokens, user_id, request_id)
 
 
-class UserHistory:
+class UserHistory(SearchCalls, AttachmentCalls, FeedbackCalls, DataCalls, UserCalls):
     """What one user may see and do; made by `HistoryClient.as_user`, cheap enough for one request."""
 
-    def __init__(self, transport: HistoryTransport, tokens: TokenCache, user_id: str, request_id: str | None) -> None:
-        self._transport = transport
-        self._tokens = tokens
-        self._user_id = user_id
-        self._request_id = request_id
+    async def create_conversation(
+        self, conversation: ConversationCreate, *, idempotency_key: str | None = None
+    ) -> Conversation:
+        """Create a conversation; an id that is taken gives `HistoryConflictError`.
 
-    async def create_conversation(self, conversation: ConversationCreate) -> Conversation:
-        """Create a conversation; repeating it with the same id gives `HistoryConflictError`."""
+        Repeating it with the same key gives the conversation of the first time. Without a key, one is made: it covers
+        what this client itself repeats.
+        """
         response = await self._send(
             "POST",
             path_of("conversations"),
             principal.CONVERSATIONS_WRITE,
             conversation.model_dump_json(),
-            idempotent=conversation.id is not None,
+            idempotency_key=idempotency_key or uuid4().hex,
         )
         return Conversation.model_validate_json(response.content)
 
@@ -120,7 +113,7 @@ class UserHistory:
     ) -> Page[Conversation]:
         """Return a page by time of the last change. `after` is the `after` of the page before."""
         response = await self._send(
-            "GET", path_of("conversations"), principal.CONVERSATIONS_READ, query=_page(limit, after, order)
+            "GET", path_of("conversations"), principal.CONVERSATIONS_READ, query=page_query(limit, after, order)
         )
         return _CONVERSATIONS.validate_json(response.content)
 
@@ -134,7 +127,7 @@ class UserHistory:
         include_hidden: bool = False,
     ) -> Page[JsonObject]:
         """Return a page of exact ChatKit items by position. `after` is the id of the last item seen."""
-        query = _page(limit, after, order)
+        query = page_query(limit, after, order)
         if include_hidden:
             query["hidden"] = "true"
         path = path_of("conversations", conversation_id, "items")
@@ -145,6 +138,15 @@ class UserHistory:
         """Return one exact ChatKit item, a hidden one too."""
         path = path_of("conversations", conversation_id, "items", item_id)
         response = await self._send("GET", path, principal.CONVERSATIONS_READ)
+        return _ITEM.validate_json(response.content)
+
+    async def append_item(
+        self, conversation_id: str, payload: JsonObject, tool_calls: list[ToolCall] | None = None
+    ) -> JsonObject:
+        """Append an item. The very same one again changes nothing; another one with its id: HistoryConflictError."""
+        path = path_of("conversations", conversation_id, "items")
+        body = ItemPut(payload=payload, tool_calls=tool_calls or []).model_dump_json()
+        response = await self._send("POST", path, principal.CONVERSATIONS_WRITE, body)
         return _ITEM.validate_json(response.content)
 
     async def put_item(
@@ -171,7 +173,7 @@ class UserHistory:
     ) -> Page[Message]:
         """Return a page of messages (the REST projection, without hidden items) by position."""
         path = path_of("conversations", conversation_id, "messages")
-        response = await self._send("GET", path, principal.CONVERSATIONS_READ, query=_page(limit, after, order))
+        response = await self._send("GET", path, principal.CONVERSATIONS_READ, query=page_query(limit, after, order))
         return _MESSAGES.validate_json(response.content)
 
     async def create_run(self, conversation_id: str, run: RunCreate) -> RunCreated:
@@ -193,7 +195,7 @@ class UserHistory:
         order: Order = "asc",
     ) -> Page[Run]:
         """Return a page of runs in the order they were made; with `active`, only those that have not ended."""
-        query = _page(limit, after, order)
+        query = page_query(limit, after, order)
         if active:
             query["active"] = "true"
         path = path_of("conversations", conversation_id, "runs")
@@ -209,23 +211,3 @@ class UserHistory:
         """Ask for a run to end. A queued one, or one whose worker is gone, has ended in the answer."""
         response = await self._send("POST", path_of("runs", run_id, "cancel"), principal.RUNS_CANCEL)
         return Run.model_validate_json(response.content)
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        body: str | None = None,
-        *,
-        query: dict[str, str | int] | None = None,
-        idempotent: bool = True,
-    ) -> httpx.Response:
-        return await self._transport.send(
-            method,
-            path,
-            token=self._tokens.token(scope, self._user_id),
-            request_id=self._request_id,
-            body=body,
-            query=query,
-            idempotent=idempotent,
-        )

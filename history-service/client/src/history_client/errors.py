@@ -2,7 +2,8 @@
 
 HistoryError
 ├── HistoryUnavailableError      no connection, or a 5xx answer: trying again may help
-│   └── HistoryTimeoutError      it did not answer in time: the call may have been carried out
+│   ├── HistoryTimeoutError      it did not answer in time: the call may have been carried out
+│   └── HistoryExportBrokenError an export that was cut off
 ├── HistoryUnauthorizedError     401: our token was not accepted
 ├── HistoryForbiddenError        403: somebody else's, or the token's scope does not allow it
 ├── HistoryNotFoundError         404
@@ -36,6 +37,13 @@ class HistoryUnavailableError(HistoryError):
 
 class HistoryTimeoutError(HistoryUnavailableError):
     """The service did not answer in time. What was asked may or may not have been done."""
+
+
+class HistoryExportBrokenError(HistoryUnavailableError):
+    """An export was cut off, or is not what its end says."""
+
+    def __init__(self) -> None:
+        super().__init__("export_broken", "The export is not complete.")
 
 
 class HistoryUnauthorizedError(HistoryError):

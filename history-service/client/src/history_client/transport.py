@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from contextlib import asynccontextmanager
 
 import httpx
 
@@ -11,6 +12,9 @@ from service_kit.requests import REQUEST_ID_HEADER
 
 DEFAULT_RETRIES = 2
 DEFAULT_BACKOFF_SECONDS = 0.05
+JSON = "application/json"
+
+Body = str | bytes | AsyncIterable[bytes]
 
 
 class HistoryTransport:
@@ -38,36 +42,83 @@ class HistoryTransport:
         *,
         token: str,
         request_id: str | None = None,
-        body: str | None = None,
+        body: Body | None = None,
+        content_type: str = JSON,
         query: Mapping[str, str | int] | None = None,
         idempotent: bool = True,
+        idempotency_key: str | None = None,
     ) -> httpx.Response:
         """Return the answer, fully read, if its status is below 400. Raises HistoryError otherwise.
 
-        `body` is JSON.
+        A `body` that is iterated is sent once, whatever happens.
         """
-        headers = {"Authorization": f"Bearer {token}"}
-        if request_id is not None:
-            headers[REQUEST_ID_HEADER] = request_id
+        headers = _headers(token, request_id)
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        repeatable = not isinstance(body, AsyncIterable)
         failures = 0
         while True:
             try:
                 response = await self._http.request(method, path, params=query, content=body, headers=headers)
                 break
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failures = self._count(failures, error, repeatable=True)
+                failures = self._count(failures, error, repeatable=repeatable)
             except httpx.TimeoutException as error:
-                raise HistoryTimeoutError("upstream_timeout", "The history-service did not answer in time.") from error
+                raise _timeout() from error
             except httpx.TransportError as error:
-                failures = self._count(failures, error, repeatable=idempotent)
+                failures = self._count(failures, error, repeatable=idempotent and repeatable)
             await asyncio.sleep(self._backoff_seconds * 2 ** (failures - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         if response.status_code >= 400:
             raise error_of(response)
         return response
 
+    @asynccontextmanager
+    async def stream(self, path: str, *, token: str, request_id: str | None = None) -> AsyncGenerator[httpx.Response]:
+        """Open an answer to read it piece by piece, with `chunks_of`. Raises HistoryError."""
+        request = self._http.build_request("GET", path, headers=_headers(token, request_id))
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TimeoutException as error:
+            raise _timeout() from error
+        except httpx.TransportError as error:
+            raise _unavailable() from error
+        try:
+            if response.status_code >= 400:
+                await response.aread()
+                raise error_of(response)
+            yield response
+        finally:
+            await response.aclose()
+
     def _count(self, failures: int, error: httpx.TransportError, *, repeatable: bool) -> int:
         if not repeatable or failures >= self._retries:
-            raise HistoryUnavailableError("upstream_unavailable", "The history-service cannot be reached.") from error
+            raise _unavailable() from error
         return failures + 1
+
+
+async def chunks_of(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Yield the body of a streamed answer. Raises HistoryUnavailableError if it breaks off."""
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.TimeoutException as error:
+        raise _timeout() from error
+    except httpx.TransportError as error:
+        raise _unavailable() from error
+
+
+def _headers(token: str, request_id: str | None) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {token}"}
+    if request_id is not None:
+        headers[REQUEST_ID_HEADER] = request_id
+    return headers
+
+
+def _timeout() -> HistoryTimeoutError:
+    return HistoryTimeoutError("upstream_timeout", "The history-service did not answer in time.")
+
+
+def _unavailable() -> HistoryUnavailableError:
+    return HistoryUnavailableError("upstream_unavailable", "The history-service cannot be reached.")

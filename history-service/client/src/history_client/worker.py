@@ -8,7 +8,7 @@ import httpx
 
 from contracts import principal
 from contracts.runs import Claim, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
-from history_client.client import path_of
+from history_client.calls import path_of
 from history_client.tokens import TokenCache
 from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
 from service_kit.internal_tokens import TokenSigner

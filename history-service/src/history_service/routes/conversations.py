@@ -1,68 +1,74 @@
 """`/conversations`: create, list, get, put, change, delete."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
+from starlette.responses import Response
 
 from contracts.conversations import Conversation, ConversationCreate, ConversationPatch, ConversationPut
 from contracts.ids import new_id
 from contracts.pages import Order, Page
-from contracts.principal import CONVERSATIONS_READ, CONVERSATIONS_WRITE
-from history_service.dependencies import DEFAULT_LIMIT, ConversationId, Conversations, Limit, StorableBody, scope
+from history_service.dependencies import DEFAULT_LIMIT, After, ConversationId, Limit, Reader, Repeatable, Writer
 from history_service.domain import is_valid_id
+from history_service.errors import ConversationConflictError, ConversationForbiddenError, IdempotencyKeyReusedError
+from history_service.json_route import JsonRoute
+from service_kit.openapi import raises
 from service_kit.problems import InvalidRequestError
 
-READ = [scope(CONVERSATIONS_READ)]
-WRITE = [scope(CONVERSATIONS_WRITE), StorableBody]
-
-router = APIRouter(prefix="/conversations", tags=["conversations"])
+router = APIRouter(prefix="/conversations", tags=["conversations"], route_class=JsonRoute)
 
 
-@router.post("", status_code=201, dependencies=WRITE, summary="Create a conversation")
-async def create_conversation(new: ConversationCreate, conversations: Conversations) -> Conversation:
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a conversation",
+    response_model=Conversation,
+    responses=raises(ConversationConflictError, ConversationForbiddenError, IdempotencyKeyReusedError),
+)
+async def create_conversation(new: ConversationCreate, user: Writer, create: Repeatable) -> Conversation | Response:
     """Create a conversation, under its id or a new one. 409 if the user has one with this id."""
     conversation_id = new.id or new_id("thr")
     if not is_valid_id(conversation_id):
         raise InvalidRequestError("The id is malformed.")
-    return await conversations.create(conversation_id, new)
+    async with user.transaction() as history:
+        return await create.once(history, conversation_id, lambda: history.conversations.create(conversation_id, new))
 
 
-@router.get("", dependencies=READ, summary="List conversations by their last change")
+@router.get("", summary="List conversations by their last change")
 async def list_conversations(
-    conversations: Conversations,
+    user: Reader,
     limit: Limit = DEFAULT_LIMIT,
-    after: Annotated[str | None, Query(max_length=160)] = None,
+    after: After = None,
     order: Order = "desc",
 ) -> Page[Conversation]:
     """Return a page; `after` is the `after` of the page before, or the id of a conversation."""
-    return await conversations.list(limit, after, order)
+    async with user.transaction() as history:
+        return await history.conversations.list(limit, after, order)
 
 
-@router.get("/{conversation_id}", dependencies=READ, summary="Get a conversation")
-async def get_conversation(conversation_id: ConversationId, conversations: Conversations) -> Conversation:
+@router.get("/{conversation_id}", summary="Get a conversation")
+async def get_conversation(conversation_id: ConversationId, user: Reader) -> Conversation:
     """Return a conversation without its messages."""
-    return await conversations.get(conversation_id)
+    async with user.transaction() as history:
+        return await history.conversations.get(conversation_id)
 
 
-@router.put("/{conversation_id}", dependencies=WRITE, summary="Create or replace a conversation")
-async def put_conversation(
-    conversation_id: ConversationId, put: ConversationPut, conversations: Conversations
-) -> Conversation:
+@router.put("/{conversation_id}", summary="Create or replace a conversation")
+async def put_conversation(conversation_id: ConversationId, put: ConversationPut, user: Writer) -> Conversation:
     """Store the whole of a ChatKit thread's metadata under its id."""
     if put.id != conversation_id:
         raise InvalidRequestError("The conversation's id is not the one it was sent under.")
-    return await conversations.put(put)
+    async with user.transaction() as history:
+        return await history.conversations.put(put)
 
 
-@router.patch("/{conversation_id}", dependencies=WRITE, summary="Change a conversation")
-async def patch_conversation(
-    conversation_id: ConversationId, patch: ConversationPatch, conversations: Conversations
-) -> Conversation:
+@router.patch("/{conversation_id}", summary="Change a conversation")
+async def patch_conversation(conversation_id: ConversationId, patch: ConversationPatch, user: Writer) -> Conversation:
     """Change title, status or metadata; what is left out stays."""
-    return await conversations.patch(conversation_id, patch)
+    async with user.transaction() as history:
+        return await history.conversations.patch(conversation_id, patch)
 
 
-@router.delete("/{conversation_id}", status_code=204, dependencies=WRITE, summary="Delete a conversation")
-async def delete_conversation(conversation_id: ConversationId, conversations: Conversations) -> None:
+@router.delete("/{conversation_id}", status_code=204, summary="Delete a conversation")
+async def delete_conversation(conversation_id: ConversationId, user: Writer) -> None:
     """Delete a conversation with its messages and runs."""
-    await conversations.delete(conversation_id)
+    async with user.transaction() as history:
+        await history.conversations.delete(conversation_id)

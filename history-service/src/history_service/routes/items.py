@@ -1,67 +1,97 @@
 """`/conversations/{id}/items` and `/messages`: two projections of one log."""
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from contracts.conversations import ItemPut, JsonObject, Message
 from contracts.pages import Order, Page
-from contracts.principal import CONVERSATIONS_READ, CONVERSATIONS_WRITE
 from history_service.dependencies import (
     DEFAULT_LIMIT,
-    AfterId,
+    After,
     ConversationId,
     ItemId,
     Limit,
-    Messages,
-    StorableBody,
-    scope,
+    Reader,
+    Repeatable,
+    Writer,
 )
 from history_service.domain import item_of
+from history_service.errors import IdempotencyKeyReusedError, ItemConflictError
+from history_service.json_route import JsonRoute
+from history_service.raw_json import item_response, page_response
+from service_kit.openapi import raises
 
-READ = [scope(CONVERSATIONS_READ)]
-WRITE = [scope(CONVERSATIONS_WRITE), StorableBody]
-
-router = APIRouter(prefix="/conversations/{conversation_id}", tags=["items"])
+router = APIRouter(prefix="/conversations/{conversation_id}", tags=["items"], route_class=JsonRoute)
 
 
-@router.get("/items", dependencies=READ, summary="List ChatKit items")
+@router.get("/items", summary="List ChatKit items", response_model=Page[JsonObject])
 async def list_items(
     conversation_id: ConversationId,
-    messages: Messages,
+    user: Reader,
     limit: Limit = DEFAULT_LIMIT,
-    after: AfterId = None,
+    after: After = None,
     order: Order = "asc",
     hidden: bool = False,
-) -> Page[JsonObject]:
+) -> Response:
     """Return a page of exact ChatKit items by position; with `hidden`, those that a browser never sees too."""
-    return await messages.list_items(conversation_id, limit, after, order, hidden=hidden)
+    async with user.transaction() as history:
+        page = await history.messages.list_items(conversation_id, limit, after, order, hidden=hidden)
+    return page_response(page)
 
 
-@router.get("/items/{item_id}", dependencies=READ, summary="Get a ChatKit item")
-async def get_item(conversation_id: ConversationId, item_id: ItemId, messages: Messages) -> JsonObject:
+@router.post(
+    "/items",
+    status_code=201,
+    summary="Append a ChatKit item",
+    response_model=JsonObject,
+    responses=raises(ItemConflictError, IdempotencyKeyReusedError),
+)
+async def append_item(
+    conversation_id: ConversationId, put: ItemPut, user: Writer, create: Repeatable
+) -> JsonObject | Response:
+    """Append an item. The very same one again changes nothing; another one with its id is refused (409)."""
+    item = item_of(put, conversation_id)
+    async with user.transaction() as history:
+
+        async def append() -> JsonObject:
+            await history.messages.append(conversation_id, item)
+            return put.payload
+
+        return await create.once(history, conversation_id, append)
+
+
+@router.get("/items/{item_id}", summary="Get a ChatKit item", response_model=JsonObject)
+async def get_item(conversation_id: ConversationId, item_id: ItemId, user: Reader) -> Response:
     """Return an item exactly as it was stored."""
-    return await messages.get(conversation_id, item_id)
+    async with user.transaction() as history:
+        text = await history.messages.get_text(conversation_id, item_id)
+    return item_response(text)
 
 
-@router.put("/items/{item_id}", dependencies=WRITE, summary="Append or replace a ChatKit item")
-async def put_item(conversation_id: ConversationId, item_id: ItemId, put: ItemPut, messages: Messages) -> JsonObject:
+@router.put("/items/{item_id}", summary="Append or replace a ChatKit item", responses=raises(ItemConflictError))
+async def put_item(conversation_id: ConversationId, item_id: ItemId, put: ItemPut, user: Writer) -> JsonObject:
     """Append an item, or replace the one with its id, which keeps its position."""
-    await messages.put(conversation_id, item_of(put, conversation_id, item_id))
+    item = item_of(put, conversation_id, item_id)
+    async with user.transaction() as history:
+        await history.messages.put(conversation_id, item)
     return put.payload
 
 
-@router.delete("/items/{item_id}", status_code=204, dependencies=WRITE, summary="Delete an item")
-async def delete_item(conversation_id: ConversationId, item_id: ItemId, messages: Messages) -> None:
+@router.delete("/items/{item_id}", status_code=204, summary="Delete an item")
+async def delete_item(conversation_id: ConversationId, item_id: ItemId, user: Writer) -> None:
     """Delete one item; the others keep their positions."""
-    await messages.delete(conversation_id, item_id)
+    async with user.transaction() as history:
+        await history.messages.delete(conversation_id, item_id)
 
 
-@router.get("/messages", dependencies=READ, summary="List messages with their tool calls")
+@router.get("/messages", summary="List messages with their tool calls")
 async def list_messages(
     conversation_id: ConversationId,
-    messages: Messages,
+    user: Reader,
     limit: Limit = DEFAULT_LIMIT,
-    after: AfterId = None,
+    after: After = None,
     order: Order = "asc",
 ) -> Page[Message]:
     """Return a page of messages by position, without hidden items."""
-    return await messages.list_messages(conversation_id, limit, after, order)
+    async with user.transaction() as history:
+        return await history.messages.list_messages(conversation_id, limit, after, order)

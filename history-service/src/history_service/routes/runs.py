@@ -1,5 +1,7 @@
 """Runs as users (through other services) see them: create, list, get, cancel."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 
 from contracts.pages import Order, Page
@@ -10,53 +12,63 @@ from history_service.dependencies import (
     AfterId,
     ConversationId,
     Limit,
-    RunDecisions,
     RunId,
-    Runs,
-    StorableBody,
-    scope,
+    acting,
 )
 from history_service.domain import is_valid_id
+from history_service.errors import ItemConflictError, RunConflictError, RunForbiddenError
+from history_service.json_route import JsonRoute
+from history_service.services.runs import RunService
+from history_service.storage.user import UserAccess
+from service_kit.openapi import raises
 from service_kit.problems import InvalidRequestError
 
-router = APIRouter(tags=["runs"])
+RunReader = Annotated[UserAccess, acting(RUNS_READ)]
+
+router = APIRouter(tags=["runs"], route_class=JsonRoute)
 
 
 @router.post(
     "/conversations/{conversation_id}/runs",
     status_code=201,
-    dependencies=[scope(RUNS_CREATE), StorableBody],
     summary="Store a message and queue its run",
+    responses=raises(RunConflictError, RunForbiddenError, ItemConflictError),
 )
-async def create_run(conversation_id: ConversationId, new: RunCreate, runs: RunDecisions) -> RunCreated:
+async def create_run(
+    conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)]
+) -> RunCreated:
     """Store the message, the run and, if given, the conversation in one transaction; idempotent on the run id."""
     if not is_valid_id(new.id):
         raise InvalidRequestError("The run's id is malformed.")
     if new.conversation is not None and new.conversation.id != conversation_id:
         raise InvalidRequestError("The conversation's id is not the one it was sent under.")
-    return await runs.create(conversation_id, new)
+    async with user.transaction() as history:
+        return await RunService(history).create(conversation_id, new)
 
 
-@router.get("/conversations/{conversation_id}/runs", dependencies=[scope(RUNS_READ)], summary="List runs")
+@router.get("/conversations/{conversation_id}/runs", summary="List runs")
 async def list_runs(
     conversation_id: ConversationId,
-    runs: Runs,
+    user: RunReader,
     limit: Limit = DEFAULT_LIMIT,
     after: AfterId = None,
     order: Order = "asc",
     active: bool = False,
 ) -> Page[Run]:
     """Return a page in order of creation; with `active`, only runs that have not ended."""
-    return await runs.list(conversation_id, limit, after, order, active=active)
+    async with user.transaction() as history:
+        return await history.runs.list(conversation_id, limit, after, order, active=active)
 
 
-@router.get("/runs/{run_id}", dependencies=[scope(RUNS_READ)], summary="Get a run")
-async def get_run(run_id: RunId, runs: Runs) -> Run:
+@router.get("/runs/{run_id}", summary="Get a run")
+async def get_run(run_id: RunId, user: RunReader) -> Run:
     """Return a run."""
-    return await runs.get(run_id)
+    async with user.transaction() as history:
+        return await history.runs.get(run_id)
 
 
-@router.post("/runs/{run_id}/cancel", dependencies=[scope(RUNS_CANCEL)], summary="Ask a run to end")
-async def cancel_run(run_id: RunId, runs: RunDecisions) -> Run:
+@router.post("/runs/{run_id}/cancel", summary="Ask a run to end")
+async def cancel_run(run_id: RunId, user: Annotated[UserAccess, acting(RUNS_CANCEL)]) -> Run:
     """End a queued run, or one whose worker is gone, at once; leave the request to stop for any other."""
-    return await runs.cancel(run_id)
+    async with user.transaction() as history:
+        return await RunService(history).cancel(run_id)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.principal import RUNS_ITEMS, TASKS
 from contracts.runs import Claim, Lease
@@ -13,7 +12,7 @@ from history_service.storage.conversations import ConversationStore
 from history_service.storage.leases import ClaimedRun, LeaseStore
 from history_service.storage.messages import MessageStore
 from history_service.storage.roles import USER_ROLE
-from service_kit.database import assume
+from service_kit.database import Transaction
 from service_kit.internal_tokens import TokenSigner
 
 RUN_TOKEN_AUDIENCE = ("history-service", "task-tools")
@@ -27,15 +26,15 @@ class LeaseService:
 
     def __init__(
         self,
-        connection: AsyncConnection,
+        transaction: Transaction,
         signer: TokenSigner,
         *,
         lease: timedelta,
         max_attempts: int,
         context_messages: int,
     ) -> None:
-        self._connection = connection
-        self._leases = LeaseStore(connection)
+        self._transaction = transaction
+        self._leases = LeaseStore(transaction)
         self._signer = signer
         self._lease = lease
         self._max_attempts = max_attempts
@@ -74,9 +73,9 @@ class LeaseService:
 
     async def _as_user(self, claimed: ClaimedRun) -> Claim:
         run = claimed.run
-        await assume(self._connection, USER_ROLE, run.user_id)
-        conversation = await ConversationStore(self._connection, run.user_id).get(run.conversation_id)
-        messages = MessageStore(self._connection, run.user_id)
+        await self._transaction.assume(USER_ROLE, run.user_id)
+        conversation = await ConversationStore(self._transaction, run.user_id).get(run.conversation_id)
+        messages = MessageStore(self._transaction, run.user_id)
         return Claim(
             run=run,
             conversation=conversation,

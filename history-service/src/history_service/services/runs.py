@@ -6,9 +6,7 @@ from contracts.conversations import ItemPut
 from contracts.runs import TERMINAL_STATUSES, Run, RunCreate, RunCreated, RunFinish, RunItemsPut
 from history_service.domain import RunTurn, item_of
 from history_service.errors import AttemptStaleError, ItemConflictError, RunConflictError, RunFinishedError
-from history_service.storage.conversations import ConversationStore
-from history_service.storage.messages import MessageStore
-from history_service.storage.runs import RunStore
+from history_service.storage.user import UserTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -16,10 +14,10 @@ log = structlog.get_logger(__name__)
 class RunService:
     """Makes, feeds and ends the runs of one user, within one transaction."""
 
-    def __init__(self, conversations: ConversationStore, messages: MessageStore, runs: RunStore) -> None:
-        self._conversations = conversations
-        self._messages = messages
-        self._runs = runs
+    def __init__(self, history: UserTransaction) -> None:
+        self._conversations = history.conversations
+        self._messages = history.messages
+        self._runs = history.runs
 
     async def create(self, conversation_id: str, new: RunCreate) -> RunCreated:
         """Store the message and queue its run; for a new conversation, store that too.
@@ -39,6 +37,7 @@ class RunService:
         if item is None:
             await self._conversations.touch(conversation_id)
         else:
+            # The message of a run is a new one: the same item again would be another run's.
             appended = await self._messages.append(conversation_id, item)
             if appended is None:
                 raise ItemConflictError()

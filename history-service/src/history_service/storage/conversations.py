@@ -3,9 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, literal, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Record
+from sqlalchemy import (
+    Boolean,
+    ClauseElement,
+    ColumnElement,
+    DateTime,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
 
 from contracts.conversations import Conversation, ConversationCreate, ConversationPatch, ConversationPut
 from contracts.pages import Order, Page
@@ -13,30 +26,91 @@ from history_service.domain import ConversationCursor, as_utc, conversation_curs
 from history_service.errors import ConversationConflictError, InvalidCursorError
 from history_service.storage.roles import absent_conversation
 from history_service.tables import conversations, runs
+from service_kit.database import Transaction
+from service_kit.statements import Statement
 
-_COLUMNS = (
-    conversations.c.id,
-    conversations.c.user_id,
-    conversations.c.title,
-    conversations.c.status,
-    conversations.c.metadata,
-    conversations.c.allowed_image_domains,
-    conversations.c.created_at,
-    conversations.c.updated_at,
+COLUMNS = tuple(conversations.c[name] for name in Conversation.model_fields)
+IS_OWN = (conversations.c.id == bindparam("id"), conversations.c.user_id == bindparam("user_id"))
+
+_NOW = func.clock_timestamp()
+_GIVEN: dict[str, ColumnElement[Any]] = {
+    name: bindparam(name, type_=conversations.c[name].type)
+    for name in ("title", "status", "metadata", "allowed_image_domains")
+}
+
+_GET = Statement(select(*COLUMNS).where(*IS_OWN))
+_LOCK = Statement(select(conversations.c.last_position).where(*IS_OWN).with_for_update(key_share=True))
+_INSERT = Statement(
+    insert(conversations)
+    .values(
+        _GIVEN
+        | {name: bindparam(name, type_=String) for name in ("id", "user_id")}
+        | {"updated_at": _NOW}
+        | {"created_at": func.coalesce(bindparam("created_at", type_=DateTime(timezone=True)), _NOW)}
+    )
+    # No conflict target: with one, two inserts of the same id can wait for each other at the other unique index.
+    .on_conflict_do_nothing()
+    .returning(*COLUMNS)
 )
+_REPLACE = Statement(update(conversations).where(*IS_OWN).values(_GIVEN | {"updated_at": _NOW}).returning(*COLUMNS))
+_PATCH = Statement(
+    update(conversations)
+    .where(*IS_OWN)
+    .values(
+        title=case((bindparam("sets_title", type_=Boolean), _GIVEN["title"]), else_=conversations.c.title),
+        status=func.coalesce(_GIVEN["status"], conversations.c.status),
+        metadata=func.coalesce(_GIVEN["metadata"], conversations.c.metadata),
+        updated_at=_NOW,
+    )
+    .returning(*COLUMNS)
+)
+_NAME = Statement(
+    update(conversations)
+    .where(*IS_OWN, conversations.c.title.is_(None))
+    .values(title=bindparam("title"), updated_at=_NOW)
+)
+_TOUCH = Statement(update(conversations).where(*IS_OWN).values(updated_at=_NOW))
+_DELETE = Statement(delete(conversations).where(*IS_OWN))
+_LOCK_RUNS = Statement(
+    select(runs.c.id)
+    .where(runs.c.conversation_id == bindparam("id"), runs.c.user_id == bindparam("user_id"))
+    .order_by(runs.c.id)
+    .with_for_update()
+)
+_PLACE = Statement(select(conversations.c.updated_at).where(*IS_OWN))
+
+
+def _list(order: Order, *, after: bool) -> ClauseElement:
+    place = (conversations.c.updated_at, conversations.c.id)
+    seen = tuple_(bindparam("seen_at", type_=DateTime(timezone=True)), bindparam("seen_id", type_=String))
+    statement = select(*COLUMNS).where(conversations.c.user_id == bindparam("user_id"))
+    if after:
+        statement = statement.where(tuple_(*place) > seen if order == "asc" else tuple_(*place) < seen)
+    by = [column.asc() if order == "asc" else column.desc() for column in place]
+    return statement.order_by(*by).limit(bindparam("rows"))
+
+
+_FIRST: Mapping[Order, Statement] = {
+    "asc": Statement(_list("asc", after=False)),
+    "desc": Statement(_list("desc", after=False)),
+}
+_NEXT: Mapping[Order, Statement] = {
+    "asc": Statement(_list("asc", after=True)),
+    "desc": Statement(_list("desc", after=True)),
+}
 
 
 class ConversationStore:
     """The user's conversations, within one transaction that acts as the user."""
 
-    def __init__(self, connection: AsyncConnection, user_id: str) -> None:
-        self._connection = connection
+    def __init__(self, transaction: Transaction, user_id: str) -> None:
+        self._transaction = transaction
         self._user_id = user_id
 
     async def create(self, conversation_id: str, new: ConversationCreate) -> Conversation:
         """Insert a conversation. Raises ConversationConflictError, or ConversationForbiddenError if it is foreign."""
-        values = {"id": conversation_id, "title": new.title, "metadata": new.metadata, "status": {"type": "active"}}
-        created = await self._insert(values, func.clock_timestamp())
+        values = {"title": new.title, "metadata": new.metadata, "status": {"type": "active"}}
+        created = await self._one(_INSERT, id=conversation_id, **values, allowed_image_domains=None, created_at=None)
         if created is None:
             await self.get(conversation_id)
             raise ConversationConflictError()
@@ -44,110 +118,77 @@ class ConversationStore:
 
     async def get(self, conversation_id: str) -> Conversation:
         """Return a conversation. Raises its absence."""
-        row = await self._one(select(*_COLUMNS).where(*self._is(conversation_id)))
-        if row is None:
-            raise await absent_conversation(self._connection, conversation_id)
-        return row
+        found = await self._one(_GET, id=conversation_id)
+        if found is None:
+            raise await absent_conversation(self._transaction, conversation_id)
+        return found
 
     async def put(self, put: ConversationPut) -> Conversation:
         """Create or replace a conversation; `created_at` stays what it was first."""
-        return await self._replace(put) or await self.ensure(put) or await self._replace_or_refuse(put)
+        values = put.model_dump(exclude={"created_at"})
+        stored = await self._one(_REPLACE, **values) or await self.ensure(put) or await self._one(_REPLACE, **values)
+        if stored is None:
+            raise await absent_conversation(self._transaction, put.id)
+        return stored
 
     async def ensure(self, put: ConversationPut) -> Conversation | None:
         """Create a conversation unless its id is taken; then return None."""
-        return await self._insert(put.model_dump(exclude={"created_at"}), as_utc(put.created_at))
+        return await self._one(_INSERT, **put.model_dump(exclude={"created_at"}), created_at=as_utc(put.created_at))
 
     async def patch(self, conversation_id: str, patch: ConversationPatch) -> Conversation:
         """Change what was set on `patch`. Raises the conversation's absence."""
-        changes = patch.model_dump(exclude_unset=True)
-        for name in ("status", "metadata"):
-            if changes.get(name, {}) is None:
-                del changes[name]
-        changed = await self._update(conversation_id, changes)
+        sets_title = "title" in patch.model_fields_set
+        changed = await self._one(_PATCH, id=conversation_id, sets_title=sets_title, **patch.model_dump())
         if changed is None:
-            raise await absent_conversation(self._connection, conversation_id)
+            raise await absent_conversation(self._transaction, conversation_id)
         return changed
 
     async def name(self, conversation_id: str, title: str) -> None:
         """Give a conversation a title, unless it has one."""
-        unnamed = conversations.c.title.is_(None)
-        await self._connection.execute(
-            update(conversations)
-            .where(*self._is(conversation_id), unnamed)
-            .values(title=title, updated_at=func.clock_timestamp())
-        )
+        await self._transaction.execute(_NAME, id=conversation_id, user_id=self._user_id, title=title)
 
     async def touch(self, conversation_id: str) -> None:
         """Move a conversation to the newest place in the list."""
-        await self._connection.execute(
-            update(conversations).where(*self._is(conversation_id)).values(updated_at=func.clock_timestamp())
-        )
+        await self._transaction.execute(_TOUCH, id=conversation_id, user_id=self._user_id)
 
     async def lock(self, conversation_id: str) -> int:
         """Keep other writers out until the transaction ends; returns the last position. Raises its absence."""
-        statement = select(conversations.c.last_position).where(*self._is(conversation_id))
-        position = await self._connection.scalar(statement.with_for_update(key_share=True))
+        position = await self._transaction.value(_LOCK, id=conversation_id, user_id=self._user_id)
         if position is None:
-            raise await absent_conversation(self._connection, conversation_id)
+            raise await absent_conversation(self._transaction, conversation_id)
         return int(position)
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation with its messages and runs. Raises its absence."""
-        owned = (runs.c.conversation_id == conversation_id, runs.c.user_id == self._user_id)
         # Workers lock the run, then the conversation; in the same order here, so that neither waits in a circle.
-        await self._connection.execute(select(runs.c.id).where(*owned).order_by(runs.c.id).with_for_update())
-        deleted = await self._connection.execute(delete(conversations).where(*self._is(conversation_id)))
-        if deleted.rowcount == 0:
-            raise await absent_conversation(self._connection, conversation_id)
+        await self._transaction.rows(_LOCK_RUNS, id=conversation_id, user_id=self._user_id)
+        if not await self._transaction.execute(_DELETE, id=conversation_id, user_id=self._user_id):
+            raise await absent_conversation(self._transaction, conversation_id)
 
     async def list(self, limit: int, after: str | None, order: Order) -> Page[Conversation]:
         """Return a page by (updated_at, id). Raises InvalidCursorError."""
-        place = tuple_(conversations.c.updated_at, conversations.c.id)
-        statement = select(*_COLUMNS).where(conversations.c.user_id == self._user_id).limit(limit + 1)
-        if after is not None:
-            seen = await self._place(conversation_cursor(after))
-            statement = statement.where(place > seen if order == "asc" else place < seen)
-        by = (conversations.c.updated_at, conversations.c.id)
-        statement = statement.order_by(*(column.asc() if order == "asc" else column.desc() for column in by))
-        rows = (await self._connection.execute(statement)).mappings().all()
-        page = [_conversation(row) for row in rows[:limit]]
+        if after is None:
+            rows = await self._transaction.rows(_FIRST[order], user_id=self._user_id, rows=limit + 1)
+        else:
+            seen = await self._seen(conversation_cursor(after))
+            rows = await self._transaction.rows(_NEXT[order], user_id=self._user_id, rows=limit + 1, **seen)
+        page = [conversation_of(row) for row in rows[:limit]]
         last = str(ConversationCursor(page[-1].id, page[-1].updated_at)) if page else None
         return Page(data=page, has_more=len(rows) > limit, after=last)
 
-    async def _place(self, cursor: ConversationCursor) -> Any:
-        updated_at = cursor.updated_at or await self._connection.scalar(
-            select(conversations.c.updated_at).where(*self._is(cursor.conversation_id))
+    async def _seen(self, cursor: ConversationCursor) -> dict[str, Any]:
+        seen_at = cursor.updated_at or await self._transaction.value(
+            _PLACE, id=cursor.conversation_id, user_id=self._user_id
         )
-        if updated_at is None:
+        if seen_at is None:
             raise InvalidCursorError()
-        return tuple_(literal(updated_at, conversations.c.updated_at.type), literal(cursor.conversation_id))
+        return {"seen_at": seen_at, "seen_id": cursor.conversation_id}
 
-    async def _insert(self, values: Mapping[str, Any], created_at: Any) -> Conversation | None:
-        statement = upsert(conversations).values(
-            **values, user_id=self._user_id, created_at=created_at, updated_at=func.clock_timestamp()
-        )
-        return await self._one(statement.on_conflict_do_nothing(index_elements=["id"]).returning(*_COLUMNS))
-
-    async def _replace(self, put: ConversationPut) -> Conversation | None:
-        return await self._update(put.id, put.model_dump(exclude={"id", "created_at"}))
-
-    async def _replace_or_refuse(self, put: ConversationPut) -> Conversation:
-        replaced = await self._replace(put)
-        if replaced is None:
-            raise await absent_conversation(self._connection, put.id)
-        return replaced
-
-    async def _update(self, conversation_id: str, changes: Mapping[str, Any]) -> Conversation | None:
-        statement = update(conversations).where(*self._is(conversation_id))
-        return await self._one(statement.values(**changes, updated_at=func.clock_timestamp()).returning(*_COLUMNS))
-
-    async def _one(self, statement: Any) -> Conversation | None:
-        row = (await self._connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else _conversation(row)
-
-    def _is(self, conversation_id: str) -> tuple[Any, Any]:
-        return conversations.c.id == conversation_id, conversations.c.user_id == self._user_id
+    async def _one(self, statement: Statement, **values: Any) -> Conversation | None:
+        row = await self._transaction.row(statement, user_id=self._user_id, **values)
+        return None if row is None else conversation_of(row)
 
 
-def _conversation(row: Mapping[Any, Any]) -> Conversation:
+def conversation_of(row: Record) -> Conversation:
+    """Return the conversation that a row of `COLUMNS` tells of."""
     return Conversation.model_validate(dict(row))

@@ -1,0 +1,1 @@
+"""The history-service at ten thousand and at ten million messages."""
