@@ -7,13 +7,13 @@ SERVICES = gateway chat-service history-service agent-worker
 EXPORT = $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt
 
 # Settings that may be given on the command line: make up UI=0 WORKERS=3
-export UI WORKERS
+export UI WORKERS MESSAGES ROUNDS SECONDS CONCURRENCY BENCH_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check bench faults lock keys clean
+.PHONY: help up down test check openapi fuzz bench bench-history faults lock keys clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Start everything (UI=0: without the page; WORKERS=n: n agent workers); Ctrl-C stops it
 	@exec env $(BOOTSTRAP) up
@@ -35,13 +35,26 @@ check: ## Check style, types, import contracts and deployment files
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.contract.conversation_openapi --check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/docker/*.Dockerfile
 	cd frontend && npm run --silent lint && npm run --silent typecheck
 
+openapi: ## Write contracts/conversation-openapi.yaml from the services as they are
+	@$(BOOTSTRAP) tools
+	@$(BIN)/python -m tests.contract.conversation_openapi
+
+fuzz: ## Send CASES (500) generated requests to each operation of the history-service
+	@$(BOOTSTRAP) built
+	@$(BIN)/pytest tests/integration/history_service/test_openapi.py --fuzz-cases=$(or $(CASES),500)
+
 bench: ## Measure latency and throughput on the running machine
 	@$(BOOTSTRAP) built
 	@$(BIN)/python -m tests.bench
+
+bench-history: ## Measure the history-service at 10,000 and at MESSAGES (10,000,000) messages
+	@$(BOOTSTRAP) built
+	@$(BIN)/python -m tests.bench.history
 
 faults: ## Kill, cut and restart parts under load, and count what was lost
 	@$(BOOTSTRAP) built

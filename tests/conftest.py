@@ -22,7 +22,7 @@ structlog.configure(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the tests' options."""
-    parser.addoption("--fuzz-cases", type=int, default=25, help="generated requests per operation of the API")
+    parser.addoption("--fuzz-cases", type=int, default=10, help="generated requests per operation of the API")
 
 
 def _external(name: str) -> str | None:

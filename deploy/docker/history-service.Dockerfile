@@ -11,8 +11,11 @@ ENV PATH=/app/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     BIND_HOST=0.0.0.0 \
-    LOG_FORMAT=json
+    LOG_FORMAT=json \
+    BLOB_URL=file:///data/attachments
 WORKDIR /app
+# A volume that is mounted here takes its owner over.
+RUN install --directory --owner=10001 --group=10001 /data
 COPY --from=packages /app/venv venv
 COPY contracts/src src
 COPY history-service/src src

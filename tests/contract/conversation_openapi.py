@@ -7,6 +7,7 @@ It is made from the apps as they are. The gateway forwards: where the history-se
 `/api/{user_id}`, the codes of its problems are the gateway's too.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,11 @@ def gateway_document() -> JsonObject:
 def combined(public: JsonObject, internal: JsonObject) -> JsonObject:
     """Return both as one document; every path names its server."""
     _tell_forwarded_codes(public, internal)
+    schemas, schemes = (
+        _united(public["components"].get(kind, {}), internal["components"].get(kind, {}))
+        for kind in ("schemas", "securitySchemes")
+    )
+    responses = _shared_responses(public, internal)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Threadkeep conversations", "description": DESCRIPTION, "version": public["info"]["version"]},
@@ -54,10 +60,7 @@ def combined(public: JsonObject, internal: JsonObject) -> JsonObject:
             **_served(public, "http://localhost:8000", "The gateway, for users."),
             **_served(internal, "http://localhost:8020", "The history-service, for services."),
         },
-        "components": {
-            kind: _united(public["components"].get(kind, {}), internal["components"].get(kind, {}))
-            for kind in ("schemas", "securitySchemes")
-        },
+        "components": {"schemas": schemas, "responses": responses, "securitySchemes": schemes},
     }
 
 
@@ -65,7 +68,7 @@ def rendered() -> str:
     """Return the document as YAML. Raises OpenAPIValidationError if it is no valid OpenAPI 3.1."""
     document = combined(gateway_document(), history_document())
     OpenAPIV31SpecValidator(document).validate()
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main() -> int:
@@ -77,6 +80,35 @@ def main() -> int:
         print(f"{FILE.name} is not what the services say: run `make openapi`.", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes longer texts as blocks, and everything out where it belongs."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Repeat what comes twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _shared_responses(*documents: JsonObject) -> JsonObject:
+    """Take the errors out of the operations, one of each kind; their names are their status and codes."""
+    shared: JsonObject = {}
+    for document in documents:
+        for path, _, operation in operations(document):
+            protocol = ("openai",) if path.startswith("/v1/") else ()
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    name = ".".join((*protocol, status, *re.findall(r"[a-z_]+(?=[,.])", response["description"])))
+                    shared[name] = response
+                    operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+    return dict(sorted(shared.items()))
 
 
 def _tagged(document: JsonObject, tags: frozenset[str] | None = None) -> JsonObject:

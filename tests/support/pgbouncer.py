@@ -15,11 +15,14 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import asyncpg
 
+from bootstrap.pgbouncer import FOLDER
 from launcher.children import Command, spawn, stop
 from launcher.ports import LOOPBACK, free_port
 from launcher.sql import connected
 from launcher.unprivileged import choose_identity, hand_over, let_through
 from tests.support.servers import eventually
+
+PROJECT = Path(__file__).parents[2]
 
 SERVER_POOL = 4
 """Connections to Postgres for each database: few, so that transactions of all clients take turns on them."""
@@ -41,8 +44,9 @@ class PgBouncer:
 
 
 def find_pgbouncer() -> str:
-    """Return the program: PGBOUNCER_PATH, else the one on PATH."""
-    found = os.environ.get("PGBOUNCER_PATH") or shutil.which("pgbouncer")  # noqa: TID251 - the tests' own settings
+    """Return the program: PGBOUNCER_PATH, else the one on PATH, else the one that the bootstrap has unpacked."""
+    named = os.environ.get("PGBOUNCER_PATH")  # noqa: TID251 - the tests' own settings
+    found = named or shutil.which("pgbouncer") or shutil.which(PROJECT / FOLDER / "pgbouncer")
     assert found, "No PgBouncer: install it, set PGBOUNCER_PATH, or let `make test` fetch it."
     return found
 
@@ -104,7 +108,9 @@ async def _wait_ready(process: Process, url: str, log: Path) -> None:
         assert process.returncode is None, f"PgBouncer ended, see {log}"
         with suppress(OSError, asyncpg.PostgresError, asyncio.TimeoutError):
             async with connected(url, timeout_seconds=2) as connection:
-                return await connection.fetchval("SELECT 1") == 1
+                # Without arguments: a prepared statement would stay behind on the server's connection.
+                await connection.execute("SELECT 1")
+                return True
         return False
 
     await eventually(answers, what="PgBouncer answers")

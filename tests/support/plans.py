@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
+from launcher.sql import connected
 from service_kit.database import Database, Transaction
 from service_kit.statements import Statement
 
@@ -61,16 +63,17 @@ class Explanations:
 @asynccontextmanager
 async def explaining(database: Database, role: str, user_id: str | None) -> AsyncGenerator[Explanations]:
     """Open a transaction as `Database.transaction` does, and undo it at the end."""
-    async with database.pool.acquire() as connection:
-        undone = connection.transaction()
+    connection = cast(PoolConnectionProxy, await database.pool.acquire())  # pyright: ignore[reportUnknownMemberType]
+    undone = connection.transaction()
+    try:
         await undone.start()
-        explanations = Explanations(Transaction(connection))
-        explanations.transaction = _Explained(connection, explanations.plans)
-        await explanations.transaction.assume(role, user_id)
-        try:
-            yield explanations
-        finally:
-            await undone.rollback()
+        plans: list[Plan] = []
+        transaction = _Explained(connection, plans)
+        await transaction.assume(role, user_id)
+        yield Explanations(transaction, plans)
+    finally:
+        await undone.rollback()
+        await database.pool.release(connection)
 
 
 class _Explained(Transaction):
@@ -112,21 +115,18 @@ class _Explained(Transaction):
 
 async def explain_search_function(superuser_url: str, user_id: str, words: str, candidates: int) -> Plan:
     """Explain what `history.search_messages` does inside, as the role that it runs as, with its generic plan."""
-    connection: asyncpg.Connection = await asyncpg.connect(superuser_url)
-    try:
+    async with connected(superuser_url) as connection:
         body = await connection.fetchval(
             "SELECT pg_get_function_sqlbody(CAST('history.search_messages(tsquery, integer)' AS regprocedure))"
         )
-        sql = re.sub(r"^BEGIN ATOMIC|;\s*END$", "", body.strip())
+        sql = re.sub(r"^BEGIN ATOMIC|;\s*END$", "", str(body).strip())
         sql = sql.replace("search_messages.words", "$1").replace("search_messages.candidates", "$2")
         query = await connection.fetchval("SELECT quote_literal(CAST(history.search_query($1) AS text))", words)
         await connection.execute(f"PREPARE inside (tsquery, integer) AS {sql}")
         await connection.execute("SET plan_cache_mode = force_generic_plan; SET ROLE threadkeep_history_search")
         await connection.execute("SELECT set_config('app.user_id', $1, false)", user_id)
         answer = await connection.fetchval(f"{_EXPLAIN} EXECUTE inside ({query}, {candidates})")
-        return _plan(sql, json.loads(answer))
-    finally:
-        await connection.close()
+        return _plan(sql, json.loads(str(answer)))
 
 
 def _plan(sql: str, answer: Any) -> Plan:

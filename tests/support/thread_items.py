@@ -30,7 +30,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 
-_moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.none() | st.just(UTC))  # noqa: DTZ001
+_moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.datetimes(timezones=st.just(UTC))  # noqa: DTZ001
 _uris = st.text(string.ascii_letters + string.digits, min_size=1).map(lambda path: f"https://files.example/{path}")
 _FORMATS = {"date-time": _moments.map(datetime.isoformat), "uri": _uris}
 
@@ -95,7 +95,8 @@ class _Reader:
             case "number":
                 return numbers
             case "string" if "pattern" in schema:
-                return st.from_regex(schema["pattern"], fullmatch=True).filter(lambda text: "\0" not in text)
+                matching = cast("st.SearchStrategy[str]", st.from_regex(schema["pattern"], fullmatch=True))
+                return matching.filter(lambda text: "\0" not in text)
             case "string":
                 plain = texts.filter(bool) if schema.get("minLength") else texts
                 return _FORMATS.get(schema.get("format", ""), plain)

@@ -1,8 +1,8 @@
 """`make bench-history`: the history-service at ten thousand and at ten million messages, in one run.
 
-Settings (environment): MESSAGES (10,000,000) in the large database, ROUNDS (3), SECONDS (1.5) for each figure of a round,
-CONCURRENCY (8) for requests per second, BENCH_FOLDER (.data/bench) for the databases, which are kept: the first run
-loads them. Figures are medians over the rounds with their spread. Compare figures of one run only.
+Settings (environment): MESSAGES (10,000,000) in the large database, ROUNDS (3), SECONDS (1.5) for each figure of
+a round, CONCURRENCY (8) for requests per second, BENCH_FOLDER (.data/bench) for the databases. They are kept: the first
+run loads them. Figures are medians over the rounds with their spread. Compare figures of one run only.
 """
 
 import asyncio

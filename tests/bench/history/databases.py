@@ -26,13 +26,14 @@ _NEW_WRITER = f"""
     INSERT INTO history.conversations (id, user_id, status, metadata, last_position, created_at, updated_at)
     SELECT 'thr_bench_' || c, '{WRITER}', '{{"type":"active"}}', '{{}}', 16, now(), now()
     FROM generate_series(0, {WRITER_CONVERSATIONS - 1}) AS c;
-    INSERT INTO history.messages (conversation_id, id, user_id, position, turn, role, kind, content, tool_calls, payload,
-        hidden, created_at)
+    INSERT INTO history.messages (conversation_id, id, user_id, position, turn, role, kind, content, tool_calls,
+        payload, hidden, created_at)
     SELECT 'thr_bench_' || c, 'msg_' || p, '{WRITER}', p, p, 'user', 'user_message', repeat('some words ', 20), '[]',
         json_build_object('id', 'msg_' || p), false, now()
     FROM generate_series(0, {WRITER_CONVERSATIONS - 1}) AS c, generate_series(1, 16) AS p;
     INSERT INTO history.runs (id, conversation_id, user_id, message_position)
-    SELECT 'run_bench_' || c, 'thr_bench_' || c, '{WRITER}', 16 FROM generate_series(0, {WRITER_CONVERSATIONS - 1}) AS c;
+    SELECT 'run_bench_' || c, 'thr_bench_' || c, '{WRITER}', 16
+    FROM generate_series(0, {WRITER_CONVERSATIONS - 1}) AS c;
 """  # noqa: S608 - a name of ours
 _REQUEUE = f"""
     UPDATE history.runs SET status = 'queued', attempt = 0, lease_expires_at = NULL, started_at = NULL
@@ -60,7 +61,7 @@ class BenchDatabase:
         await self.clear()
         async with connection_to(self.superuser_url) as connection:
             await connection.execute(_NEW_WRITER)
-            await connection.execute("ANALYZE history.runs")
+            await connection.execute("ANALYZE history.conversations; ANALYZE history.runs")
 
     async def requeue(self) -> None:
         """Let the writer's runs be claimed anew, and no dead rows of theirs stay in the way."""
@@ -92,9 +93,7 @@ async def _database(server: EmbeddedPostgres, dataset: Dataset) -> BenchDatabase
         )
         mark = f"{CONTENT_VERSION}: "
         if told is None or not told.startswith(mark):
-            say(
-                f"loading {dataset.messages:,} messages of {dataset.users:,} users in {dataset.conversations:,} conversations"
-            )
+            say(f"loading {dataset.messages:,} messages in {dataset.conversations:,} conversations")
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             await connection.execute(f'CREATE DATABASE "{name}" OWNER "{ROLE}"')
             await migrate(DatabaseSettings(database_url=SecretStr(url)))

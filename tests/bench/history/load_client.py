@@ -71,7 +71,7 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         took = time.perf_counter() - self._sent
-        if self._received[9:12] in (b"200", b"201"):
+        if bytes(self._received[9:12]) in (b"200", b"201"):
             self._measured.latencies.append(took)
         else:
             self._measured.failures += 1

@@ -7,11 +7,12 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol, cast
 
 import asyncpg
 
@@ -20,6 +21,15 @@ from tests.bench.history.dataset import CONVERSATION_MESSAGES, MESSAGES_PER_RUN,
 CHUNK_BYTES = 1 << 18
 BIG_TABLE = "history.messages"
 _BUILD = ("SET maintenance_work_mem = '1GB'", "SET max_parallel_maintenance_workers = 2", "SET statement_timeout = 0")
+
+_MESSAGE_COLUMNS = [
+    *("conversation_id", "id", "user_id", "position", "turn", "role", "kind"),
+    *("content", "tool_calls", "payload", "hidden", "created_at"),
+]
+_RUN_COLUMNS = [
+    *("id", "conversation_id", "user_id", "message_position", "status"),
+    *("attempt", "created_at", "started_at", "finished_at"),
+]
 
 _CONSTRAINTS = """
     SELECT c.conrelid::regclass::text AS relation, quote_ident(c.conname) AS name,
@@ -44,7 +54,31 @@ _SCHEMA = """
     WHERE t.relnamespace = 'history'::regnamespace AND attnum > 0 ORDER BY 1
 """
 
-Connection = asyncpg.Connection
+
+class Connection(Protocol):
+    """The part of asyncpg's connection that loading needs."""
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement; returns its status."""
+        ...
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """Return all rows."""
+        ...
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Return the first column of the first row."""
+        ...
+
+    async def copy_to_table(
+        self, table_name: str, *, schema_name: str, columns: list[str], source: AsyncIterable[bytes], format: str
+    ) -> str:
+        """Copy; returns its status."""
+        ...
+
+    async def close(self) -> None:
+        """Close."""
+        ...
 
 
 class SchemaChangedError(Exception):
@@ -69,7 +103,8 @@ def say(text: str) -> None:
 @asynccontextmanager
 async def connection_to(url: str) -> AsyncGenerator[Connection]:
     """Connect without limits on time."""
-    connection: Connection = await asyncpg.connect(url)
+    # asyncpg declares no return type for connect().
+    connection = cast(Connection, await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
     try:
         yield connection
     finally:
@@ -148,13 +183,9 @@ def _copy_wave(url: str, dataset: Dataset, wave: range) -> int:
 
 async def _copy_messages_and_runs(url: str, dataset: Dataset, wave: range) -> int:
     async with connection_to(url) as connection:
-        columns = (
-            ["conversation_id", "id", "user_id", "position", "turn", "role", "kind", "content", "tool_calls", "payload", "hidden", "created_at"]
-        )
         lines = (_message_line(dataset, message) for message in dataset.wave_messages(wave))
-        copied = await _copy(connection, "messages", columns, lines)
-        columns = ["id", "conversation_id", "user_id", "message_position", "status", "attempt", "created_at", "started_at", "finished_at"]
-        await _copy(connection, "runs", columns, _run_lines(dataset, wave))
+        copied = await _copy(connection, "messages", _MESSAGE_COLUMNS, lines)
+        await _copy(connection, "runs", _RUN_COLUMNS, _run_lines(dataset, wave))
         return copied
 
 

@@ -16,6 +16,7 @@ ROUTES = [
     ("GET", "/runs/run_1/events", "GET /runs/run_1/events", "chat-service", "chat"),
     ("GET", "/conversations", "GET /conversations", "history-service", "conversations:read"),
     ("POST", "/conversations", "POST /conversations", "history-service", "conversations:write"),
+    ("GET", "/conversations/search", "GET /conversations/search", "history-service", "conversations:read"),
     ("GET", "/conversations/thr_1", "GET /conversations/thr_1", "history-service", "conversations:read"),
     ("PATCH", "/conversations/thr_1", "PATCH /conversations/thr_1", "history-service", "conversations:write"),
     ("DELETE", "/conversations/thr_1", "DELETE /conversations/thr_1", "history-service", "conversations:write"),

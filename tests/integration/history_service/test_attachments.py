@@ -20,11 +20,11 @@ from history_client import (
     HistoryNotFoundError,
     UserHistory,
 )
-from launcher.sql import connected
 from tests.integration.history_service.conftest import History, signer
 from tests.support.attachments import attachment, download, files_in, upload
 from tests.support.history import conversation_put
 from tests.support.servers import eventually
+from tests.support.sql import rows_of
 
 LARGE = os.urandom(700_000)
 
@@ -90,9 +90,7 @@ async def test_the_same_again_changes_nothing(alice: UserHistory, folder: Path, 
 
 
 async def noted(admin_database_url: str) -> list[str]:
-    async with connected(admin_database_url) as connection:
-        rows = await connection.fetch("SELECT key FROM history.blob_deletions")
-    return [row["key"] for row in rows]
+    return [row["key"] for row in await rows_of(admin_database_url, "SELECT key FROM history.blob_deletions")]
 
 
 @pytest.mark.parametrize("content", [b"", b"hell", b"hello!"])

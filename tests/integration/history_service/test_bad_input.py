@@ -103,8 +103,10 @@ async def test_bad_limits(history: History, subtests: pytest.Subtests) -> None:
 
 async def test_other_bad_parameters(history: History) -> None:
     items = f"/conversations/{CONVERSATION}/items"
-    for query in ({"order": "up"}, {"after": "a\x00b"}, {"after": "x" * 200}, {"hidden": "perhaps"}):
+    for query in ({"order": "up"}, {"after": "x" * 200}, {"hidden": "perhaps"}):
         assert_problem(await send(history, "GET", items, **query), 422, "invalid_request")
+    for cursor in ("a\x00b", "a b", "msg_1@1.00000000", "msg_1@x"):
+        assert_problem(await send(history, "GET", items, after=cursor), 422, "invalid_cursor")
     for identifier in ("a%00b", "%ED%A0%80", "a%20b", "x" * 200, "%F0%9F%98%80"):
         assert_problem(await send(history, "GET", f"/conversations/{identifier}"), 422, "invalid_request")
 

@@ -84,7 +84,7 @@ class Prey:
         return await self.http.request(operation.method, path, headers=headers, **parts)
 
     @asynccontextmanager
-    async def unchanged(self) -> AsyncIterator[None]:
+    async def unchanged(self) -> AsyncGenerator[None]:
         """Check that what happens inside leaves every row of every table as it was."""
         before = await self._rows()
         yield
@@ -92,13 +92,13 @@ class Prey:
 
     async def _rows(self) -> dict[str, str]:
         async with connected(self.admin_url) as connection:
-            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'history'")
-            return {
-                name: await connection.fetchval(
-                    f"SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM history.\"{name}\" t"  # noqa: S608
-                )
-                for (name,) in tables
-            }
+            tables = json.loads(
+                str(await connection.fetchval("SELECT json_agg(tablename) FROM pg_tables WHERE schemaname = 'history'"))
+            )
+            return {name: str(await connection.fetchval(CONTENT_OF.format(name))) for name in tables}
+
+
+CONTENT_OF = "SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM history.\"{}\" t"
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ async def test_bad_tokens(prey: Prey, subtests: pytest.Subtests) -> None:
         for operation in prey.operations:
             for token in tokens:
                 with subtests.test(operation.name, token=token[:12]):
-                    headers = {"Authorization": token, "X-Request-Id": b"\xff" * 10}
+                    headers = [(b"Authorization", token), (b"X-Request-Id", b"\xff" * 10)]
                     response = await prey.http.request(operation.method, operation.path_of(prey.ids), headers=headers)
                     assert operation.fault_of(response) is None
                     assert response.status_code == 401

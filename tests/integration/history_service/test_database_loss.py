@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from contracts.principal import CONVERSATIONS_READ
 from history_client import HistoryUnavailableError
@@ -65,18 +66,21 @@ class Ledger:
         while not self.is_over:
             turn += 1
             item = user_message(conversation_id, f"{user_id}/{number}/{turn}", new_id("msg"))
-            while not await self._put(user_id, turn, item["id"], item):
+            while not await self._store(user_id, turn, item):
                 if number % 2 == 0 or self.is_over:
                     self.given_up.add(item["id"])
                     break
             else:
                 self.acknowledged[item["id"]] = item["content"][0]["text"]
 
-    async def _put(self, user_id: str, turn: int, item_id: str, item: dict[str, object]) -> bool:
-        user = users_of(self.processes[turn % len(self.processes)], user_id)
+    async def _store(self, user_id: str, turn: int, item: JsonObject) -> bool:
+        user, conversation_id = users_of(self.processes[turn % len(self.processes)], user_id), item["thread_id"]
         began = time.monotonic()
         try:
-            assert await user.put_item(self.conversations[user_id], item_id, item) == item
+            if turn % 3:
+                assert await user.append_item(conversation_id, item) == item
+            else:
+                assert await user.put_item(conversation_id, item["id"], item) == item
         except HistoryUnavailableError as error:
             # Neither a hanging request (no status) nor an internal error is a clean failure.
             if error.status != 503 or error.code not in DOCUMENTED:

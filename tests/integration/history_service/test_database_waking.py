@@ -8,10 +8,12 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from contracts.conversations import ConversationCreate
 from history_client import HistoryNotFoundError, HistoryUnavailableError, UserHistory
 from history_service.app import create_app
 from history_service.settings import Settings
 from service_kit.http import create_http_client
+from tests.integration.history_service.conftest import migrate_url
 from tests.integration.history_service.programs import log_of, ready, users_of
 from tests.support.gate import Gate, Loss, gate_before
 from tests.support.history import conversation_put, user_message
@@ -53,6 +55,15 @@ async def test_a_database_that_wakes_in_time_is_waited_for(alice: UserHistory, g
         await gate.open()
         assert (await answer).id == "thr_1"
     assert [one.id for one in (await alice.list_conversations()).data] == ["thr_1"]
+
+
+async def test_migrations_wait_for_it_too(gate: Gate) -> None:
+    with capture_logs() as logs:
+        migrating = asyncio.create_task(migrate_url(gate.url))
+        await eventually(lambda: any(entry["event"] == "database_awaited" for entry in logs), what="a second try")
+        await gate.open()
+        await migrating
+    assert logs[-1]["event"] == "schema_migrated"
 
 
 async def test_a_connection_that_hangs_is_tried_again(settings: Settings, gate: Gate) -> None:
@@ -113,6 +124,19 @@ async def test_a_lost_commit_is_told_as_unknown_and_can_be_repeated(loss: Loss, 
     assert len(await log_of(alice, "thr_1")) == (1 if loss == "answer" else 0), "both happen, and look the same"
     assert await alice.put_item("thr_1", "msg_1", item) == item
     assert await log_of(alice, "thr_1") == [(1, "msg_1", "once")]
+
+
+@pytest.mark.parametrize("loss", ["request", "answer"])
+async def test_a_create_of_unknown_outcome_is_repeated_under_its_key(
+    loss: Loss, alice: UserHistory, gate: Gate
+) -> None:
+    await gate.open()
+    gate.lose(b"COMMIT", loss, after=b"A title")
+    create = ConversationCreate(title="A title")
+    with pytest.raises(HistoryUnavailableError, match="outcome_unknown"):
+        await alice.create_conversation(create, idempotency_key="key-1")
+    made = await alice.create_conversation(create, idempotency_key="key-1")
+    assert [one.id for one in (await alice.list_conversations()).data] == [made.id]
 
 
 @pytest.mark.parametrize("loss", ["request", "answer"])

@@ -29,6 +29,7 @@ from tests.integration.history_service.conftest import History, signer
 from tests.support.attachments import attachment, upload
 from tests.support.history import assistant_message, conversation_put, finish, run_create
 from tests.support.servers import serve
+from tests.support.sql import rows_of
 
 SEPARATORS = "line\u2028paragraph\u2029next\x85unit\x1f"
 EXACT: JsonObject = {"z": 1, "a": [1e300, -0.0, 12345678901234567890, "ü", {"b": None}]}
@@ -40,7 +41,7 @@ async def tell(user: UserHistory, worker: WorkerHistoryClient) -> str:
     created = await user.create_run(conversation_id, run_create(conversation_id, SEPARATORS, new=True))
     claim = await worker.claim_run("worker")
     assert claim is not None
-    answer = assistant_message(conversation_id) | {"exact": EXACT}
+    answer: JsonObject = assistant_message(conversation_id) | {"exact": EXACT}
     await worker.finish_run(created.run.id, finish(1, answer), token=claim.token)
     await user.put_feedback(conversation_id, [answer["id"]], "positive")
     await upload(user, b"hello", conversation_id)
@@ -88,9 +89,7 @@ async def test_a_conversation_as_one_document(
     assert document.attachments == (await alice.list_attachments(conversation_id)).data
 
     text = (await get(history.http, f"/conversations/{conversation_id}/export", CONVERSATIONS_READ)).text
-    async with connected(admin_database_url) as connection:
-        stored = await connection.fetch("SELECT payload::text FROM history.messages ORDER BY position")
-    for row in stored:
+    for row in await rows_of(admin_database_url, "SELECT payload::text FROM history.messages"):
         assert f'"payload":{row["payload"]}' in text
 
 
@@ -158,9 +157,10 @@ async def test_each_line_is_a_json_text(history: History, alice: UserHistory, wo
 
 
 async def test_nothing_is_held_while_the_reader_takes_its_time(
-    settings: Settings, alice: UserHistory, admin_database_url: str
+    settings: Settings, alice: UserHistory, admin_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader that has stopped in the middle keeps no connection: the pool has only one."""
+    monkeypatch.setattr(storage, "BATCH_BYTES", 500_000)
     conversation = await alice.put_conversation(conversation_put())
     for _ in range(60):
         large = assistant_message(conversation.id, "x" * 60_000)

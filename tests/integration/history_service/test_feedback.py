@@ -2,6 +2,7 @@
 
 import pytest
 
+from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from contracts.principal import CONVERSATIONS_WRITE
 from history_client import HistoryForbiddenError, HistoryInvalidError, HistoryNotFoundError, UserHistory
@@ -77,7 +78,7 @@ async def test_pages_in_both_directions(alice: UserHistory) -> None:
 
 async def test_malformed_feedback_is_refused(history: History) -> None:
     token = signer("chat-service").sign("history-service", [CONVERSATIONS_WRITE], user_id="alice")
-    for body in (
+    bodies: list[JsonObject] = [
         {"item_ids": [], "kind": "positive"},
         {"item_ids": ["msg_1"] * 101, "kind": "positive"},
         {"item_ids": ["msg_1"], "kind": "lukewarm"},
@@ -85,7 +86,8 @@ async def test_malformed_feedback_is_refused(history: History) -> None:
         {"item_ids": "msg_1", "kind": "positive"},
         {"item_ids": ["a b"], "kind": "positive"},
         {"item_ids": [5], "kind": "positive"},
-    ):
+    ]
+    for body in bodies:
         path = "/conversations/thr_1/feedback"
         response = await history.http.put(path, json=body, headers={"Authorization": f"Bearer {token}"})
         assert (response.status_code, response.json()["code"]) == (422, "invalid_request")

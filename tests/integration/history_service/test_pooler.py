@@ -5,7 +5,9 @@ import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -23,6 +25,9 @@ USERS = 20
 WRITERS = 3
 ITEMS = 14
 """Of each writer; a user's writers share one conversation."""
+
+
+REMNANTS = "SELECT current_user = session_user, coalesce(current_setting('app.user_id', true), '')"
 
 
 @pytest.fixture
@@ -103,6 +108,7 @@ async def test_values_are_right_behind_a_transaction_pooler(
             for user in users:
                 together.create_task(crowd.check(user))
         connections = await server_connections(admin_database_url)
+        assert await remnants(pooler.url(database_url)) == {(True, "")}
     assert crowd.operations > 3 * USERS * WRITERS * ITEMS
     assert 1 < connections <= SERVER_POOL, "the transactions of all processes have shared connections"
 
@@ -136,6 +142,21 @@ async def test_migrations_work_through_a_transaction_pooler_in_parallel(
     async with connected(url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM history.alembic_version") == 1
     await postgres.drop_database(url)
+
+
+async def remnants(url: str) -> set[tuple[bool, str]]:
+    """Tell what transactions have left on the server's connections: the role that they assumed, and the user."""
+    found = set[tuple[bool, str]]()
+    async with asyncpg.create_pool(url, min_size=SERVER_POOL, max_size=SERVER_POOL, statement_cache_size=0) as pool:
+        connections: list[Any] = [await pool.acquire() for _ in range(SERVER_POOL)]
+        for connection in connections:
+            # A transaction on each, at once: so each has another of the server's connections.
+            await connection.execute("BEGIN")
+        for connection in connections:
+            found.add(tuple(await connection.fetchrow(REMNANTS)))
+            await connection.execute("ROLLBACK")
+            await pool.release(connection)
+    return found
 
 
 async def server_connections(admin_database_url: str) -> int:

@@ -28,6 +28,7 @@ from tests.integration.history_service.conftest import signer
 from tests.support.attachments import attachment, files_in, upload
 from tests.support.history import assistant_message, conversation_put, finish, run_create
 from tests.support.servers import eventually, serve
+from tests.support.sql import rows_of
 
 MONTH = timedelta(days=30)
 
@@ -81,8 +82,6 @@ async def test_idle_conversations_go_and_others_stay(
     async with connected(admin_database_url) as connection:
         for table in ("messages", "feedback", "attachments"):
             assert await connection.fetchval(f"SELECT count(*) FROM history.{table}") == 1  # noqa: S608
-    # The blob's note is younger than the job that removes blobs.
-    await sweeper.sweep()
     assert {path.read_bytes() for path in files_in(folder) if path.is_file()} == {fresh[0].encode()}
 
 
@@ -126,8 +125,7 @@ async def test_a_conversation_that_comes_to_life_meanwhile_stays(
 
 async def is_waiting(admin_database_url: str) -> bool:
     async with connected(admin_database_url) as connection:
-        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        return await connection.fetchval(waiting) > 0
+        return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def test_attachments_that_no_message_took(
@@ -137,7 +135,6 @@ async def test_attachments_that_no_message_took(
     old, fresh = [await upload(alice, content) for content in (b"old", b"fresh")]
     taken = await upload(alice, b"taken", conversation_id)
     await age(admin_database_url, MONTH, old, taken)
-    await sweeper.sweep()
     await sweeper.sweep()
     assert (await alice.get_attachment(fresh)).status == (await alice.get_attachment(taken)).status == "stored"
     with pytest.raises(HistoryNotFoundError):
@@ -205,16 +202,16 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
     conversation_id = (await alice.put_conversation(conversation_put())).id
     for number in range(4):
         await upload(alice, str(number).encode(), conversation_id)
+    keys = [row["blob_key"] for row in await rows_of(admin_database_url, "SELECT blob_key FROM history.attachments")]
+    stuck = set(keys[:2])
     async with connected(admin_database_url) as connection:
-        keys = [row["blob_key"] for row in await connection.fetch("SELECT blob_key FROM history.attachments")]
-        stuck = set(keys[:2])
         await connection.execute("DELETE FROM history.conversations")
     retention = Retention(database, Stubborn(folder), 4, MONTH)
     assert await retention.remove_blobs() == Swept(2, more=True)
     assert await retention.remove_blobs() == Swept(0, more=False), "the others were postponed"
+    left = await rows_of(admin_database_url, "SELECT key FROM history.blob_deletions WHERE due_at > now()")
+    assert {row["key"] for row in left} == stuck
     async with connected(admin_database_url) as connection:
-        left = await connection.fetch("SELECT key FROM history.blob_deletions WHERE due_at > now()")
-        assert {row["key"] for row in left} == stuck
         await connection.execute("UPDATE history.blob_deletions SET due_at = now()")
     stuck.clear()
     assert await retention.remove_blobs() == Swept(2, more=False)

@@ -64,15 +64,15 @@ async def test_the_best_message_of_a_conversation_is_shown(alice: UserHistory) -
         ("RUN DOG", {"dogs"}),
         ("dogs or cats", {"dogs", "cats"}),
         ('"lazy cats"', {"cats"}),
-        ('"cats lazy"', set()),
+        ('"cats lazy"', set[str]()),
         ("sleep -dogs", {"cats"}),
         ("the", {"dogs", "cats"}),
         ("example", {"dogs"}),
         ("https://www.example.com/a_page", {"dogs"}),
         ("well-known", {"cats"}),
         ("xml", {"cats"}),
-        ("dog cat", set()),
-        ("nothing", set()),
+        ("dog cat", set[str]()),
+        ("nothing", set[str]()),
     ],
 )
 async def test_words_phrases_alternatives_and_exclusions(alice: UserHistory, words: str, expected: set[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from contracts.conversations import ConversationCreate
 from contracts.ids import new_id
 from contracts.principal import CONVERSATIONS_WRITE, USERS_DELETE
+from contracts.runs import Claim
 from history_client import (
     HistoryNotFoundError,
     LeaseLostError,
@@ -22,6 +23,7 @@ from tests.integration.history_service.conftest import History, openai_as, signe
 from tests.support.attachments import attachment, download, files_in, upload
 from tests.support.history import assistant_message, conversation_put, finish, items_put, run_create
 from tests.support.servers import eventually
+from tests.support.sql import rows_of
 
 Counts = dict[str, dict[str, int]]
 
@@ -54,13 +56,13 @@ async def fill(history: History, user_id: str, worker: WorkerHistoryClient) -> s
 async def count(admin_database_url: str) -> Counts:
     """Return the rows of each owner, for every table of the schema that there is."""
     counts: Counts = {}
-    async with connected(admin_database_url) as connection:
-        tables = await connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'history'::regnamespace AND relkind IN ('r', 'p', 'm')"
-        )
-        for table in {row["relname"] for row in tables} - {"alembic_version"}:
-            rows = await connection.fetch(f"SELECT user_id, count(*) AS rows FROM history.{table} GROUP BY 1")  # noqa: S608
-            counts[table] = {row["user_id"]: row["rows"] for row in rows}
+    tables = await rows_of(
+        admin_database_url,
+        "SELECT relname FROM pg_class WHERE relnamespace = 'history'::regnamespace AND relkind IN ('r', 'p', 'm')",
+    )
+    for table in {row["relname"] for row in tables} - {"alembic_version"}:
+        by_owner = f"SELECT user_id, count(*) AS rows FROM history.{table} GROUP BY 1"  # noqa: S608
+        counts[table] = {row["user_id"]: row["rows"] for row in await rows_of(admin_database_url, by_owner)}
     return counts
 
 
@@ -74,6 +76,10 @@ async def test_nothing_is_left_in_any_table_or_among_the_blobs(
             "INSERT INTO history.blob_deletions (key, user_id)"
             " SELECT encode(sha256(user_id::bytea), 'hex') || '/left', user_id"
             " FROM unnest(ARRAY['alice', 'bob']) AS user_id"
+        )
+        # An answer that tells of no conversation, so that none takes it along.
+        await connection.execute(
+            "INSERT INTO history.answers (user_id, key, request_digest) VALUES ('alice', 'k', 'd'), ('bob', 'k', 'd')"
         )
     before = await count(admin_database_url)
     # A table without rows here would not be tested: give it some in `fill`.
@@ -131,8 +137,7 @@ async def test_batches_and_requests_are_bounded(
         await connection.execute(LARGEST_DELETION)
     await alice.delete_user()
     assert {table for table, owners in (await count(admin_database_url)).items() if owners} == set()
-    async with connected(admin_database_url) as connection:
-        largest = await connection.fetch("SELECT name, max(rows) AS rows FROM public.deletions GROUP BY 1")
+    largest = await rows_of(admin_database_url, "SELECT name, max(rows) AS rows FROM public.deletions GROUP BY 1")
     assert {row["name"]: row["rows"] for row in largest} == {"messages": 3, "conversations": 2, "attachments": 2}
 
 
@@ -185,7 +190,7 @@ async def test_a_worker_that_writes_meanwhile_is_refused_or_deleted(
     alice: UserHistory, worker: WorkerHistoryClient, admin_database_url: str
 ) -> None:
     """Writes and deletion at the same time: no deadlock, no unexpected answer, nothing left."""
-    claims = {}
+    claims: dict[str, Claim] = {}
     for _ in range(4):
         conversation_id = new_id("thr")
         await alice.create_run(conversation_id, run_create(conversation_id, new=True))

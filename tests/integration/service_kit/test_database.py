@@ -142,6 +142,23 @@ async def test_a_backend_ended_in_a_transaction_is_not_taken_for_committed(
     assert await notes(database) == []
 
 
+async def test_a_connection_lost_before_the_commit_is_known_to_have_done_nothing(
+    database: Database, admin_database_url: str
+) -> None:
+    async def insert_and_notice_the_loss() -> None:
+        async with database.transaction(ROLE) as transaction:
+            await transaction.execute(INSERT)
+            pid = await transaction.value(PID)
+            async with connected(admin_database_url) as connection:
+                await connection.execute(f"SELECT pg_terminate_backend({pid}, 10000)")
+            await eventually(lambda: database.pool.get_size() == 0, what="the end of the connection arrives")
+
+    with pytest.raises(DATABASE_ERRORS) as error:
+        await insert_and_notice_the_loss()
+    assert is_unavailable(error.value)
+    assert await notes(database) == []
+
+
 async def test_a_server_that_refuses_to_commit_has_said_so(database: Database, admin_database_url: str) -> None:
     """Its outcome is known; so a caller is not told to look."""
     deferred = "ALTER TABLE notes ADD COLUMN other int REFERENCES notes DEFERRABLE INITIALLY DEFERRED"

@@ -44,8 +44,8 @@ def create_conversation(caller: CurrentCaller) -> Response:
     "/conversations/search",
     summary="Search conversations by title and text",
     description=(
-        "The best hit comes first, each conversation once. `snippet` is HTML: escaped text with `<mark>…</mark>` around "
-        "what was found."
+        "The best hit comes first, each conversation once. `snippet` is HTML: escaped text with `<mark>…</mark>` "
+        "around what was found."
     ),
     response_model=Page[SearchHit],
     responses=problems(422),

@@ -8,8 +8,7 @@ from typing import Any, cast
 from contracts.conversations import ItemPut, JsonObject, ToolCall, ToolCallStatus
 from history_service.domain import Item, item_of
 from history_service.openai_projection.accepting import part_text
-from history_service.openai_projection.ids import derived_id
-from history_service.openai_projection.reading import LogRow, openai_items
+from history_service.openai_projection.reading import LogRow, call_item_id, openai_items
 from history_service.openai_projection.tool_cards import arguments_of, tool_card, tool_text
 
 SDK_TOOL_ERROR = "An error occurred while running the tool. Please try again."
@@ -87,9 +86,9 @@ def without(row: LogRow, number: int) -> Item | None:
     if row.openai_item is not None or row.kind != "widget" or not row.tool_calls:
         return None
     left = [
-        _not_run(call) if deleted == derived_id("fcr", row.id, place) else call
+        _not_run(call) if deleted == call_item_id(row, "fcr", place) else call
         for place, call in enumerate(row.tool_calls)
-        if deleted != derived_id("fcc", row.id, place)
+        if deleted != call_item_id(row, "fcc", place)
     ]
     if not left:
         return None

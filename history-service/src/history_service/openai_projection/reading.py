@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from contracts.conversations import JsonObject, MessageKind, ToolCall
 from history_service.domain import HIDDEN_KINDS
-from history_service.openai_projection.ids import derived_id, message_id
+from history_service.openai_projection.ids import CallPart, call_part_id, message_id
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def openai_items(row: LogRow) -> list[JsonObject]:
     if row.openai_item is not None:
         return [row.openai_item]
     if row.tool_calls:
-        return [item for number, call in enumerate(row.tool_calls) for item in _call_items(row.id, number, call)]
+        return [item for number, call in enumerate(row.tool_calls) for item in _call_items(row, number, call)]
     if row.kind == "user_message":
         return _message(row.id, "user", list(_user_parts(row.payload)))
     if row.kind == "assistant_message":
@@ -44,9 +44,16 @@ def number_in_row(row: LogRow, item_id: str) -> int | None:
     return next((number for number, item in enumerate(openai_items(row)) if item["id"] == item_id), None)
 
 
-def _call_items(row_id: str, number: int, call: ToolCall) -> Iterator[JsonObject]:
+def call_item_id(row: LogRow, part: CallPart, number: int) -> str:
+    """Return the id of a tool call of the row, counted from 0, or of its result."""
+    call_id = row.tool_calls[number].id
+    repetition = sum(call.id == call_id for call in row.tool_calls[:number])
+    return call_part_id(part, row.id, call_id, repetition)
+
+
+def _call_items(row: LogRow, number: int, call: ToolCall) -> Iterator[JsonObject]:
     yield {
-        "id": derived_id("fcc", row_id, number),
+        "id": call_item_id(row, "fcc", number),
         "type": "function_call",
         "status": "in_progress" if call.status == "in_progress" else "completed",
         "call_id": call.id,
@@ -55,7 +62,7 @@ def _call_items(row_id: str, number: int, call: ToolCall) -> Iterator[JsonObject
     }
     if call.output is not None or call.status != "in_progress":
         yield {
-            "id": derived_id("fcr", row_id, number),
+            "id": call_item_id(row, "fcr", number),
             "type": "function_call_output",
             "status": "incomplete" if call.status == "failed" else "completed",
             "call_id": call.id,

@@ -10,7 +10,8 @@ from history_service.dependencies import DEFAULT_LIMIT, After, Limit, Reader, re
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 
-Words = Annotated[str, Query(min_length=1, max_length=QUERY_MAX_LENGTH)]
+Words = Annotated[str, Query(min_length=1, max_length=QUERY_MAX_LENGTH, pattern=r"^[^\u0000\uFFFD]*$")]
+"""No NUL, and no replacement character, which stands for bytes that were not UTF-8."""
 
 
 @router.get("/search", summary="Search conversations by title and text")

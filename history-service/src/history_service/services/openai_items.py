@@ -100,13 +100,13 @@ class OpenAIItemService:
         """Return the rows of items; results of tool calls show in the rows of their calls, new or stored."""
         now = datetime.now(UTC)
         rows: list[NewRow] = []
-        open_calls: dict[str, int] = {}
+        open_calls: dict[str, list[int]] = {}
         for place, item in enumerate(items):
             rows.append(NewRow(drawn(item, conversation_id, now), item))
             if item["type"] == "function_call":
-                open_calls[item["call_id"]] = place
-            elif item["type"] == "function_call_output" and item.get("call_id") in open_calls:
-                called = open_calls.pop(item["call_id"])
+                open_calls.setdefault(item["call_id"], []).append(place)
+            elif item["type"] == "function_call_output" and open_calls.get(item.get("call_id", "")):
+                called = open_calls[item["call_id"]].pop()
                 call = rows[called].item
                 rows[called] = NewRow(settled(call.payload, call.tool_calls[0], item), items[called])
             elif item["type"] == "function_call_output" and item.get("call_id") is not None:

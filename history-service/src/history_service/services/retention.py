@@ -26,11 +26,12 @@ _Delete = Callable[[DeletionStore, list[str], datetime], Awaitable[Deleted]]
 def retention_jobs(settings: Settings, database: Database, blobs: BlobStore) -> list[SweepJob]:
     """Return the jobs that the settings ask for."""
     retention = Retention(database, blobs, settings.retention_batch_size, timedelta(days=settings.retention_days))
-    jobs = [SweepJob("unneeded_blobs", retention.remove_blobs)]
+    jobs: list[SweepJob] = []
     if settings.retention_days:
         jobs.append(SweepJob("idle_conversations", retention.delete_idle_conversations))
         jobs.append(SweepJob("unattached_attachments", retention.delete_unattached))
-    return jobs
+    # Last, for what the others have left behind.
+    return [*jobs, SweepJob("unneeded_blobs", retention.remove_blobs)]
 
 
 class Retention:

@@ -56,7 +56,8 @@ _READ = Statement(
                     ELSE CAST('pg_catalog.english' AS regconfig)
                 END AS config
         )
-        SELECT {_CONVERSATION}, best.start > 1 AS cut_before, best.start + {PART_LENGTH} <= length(safe.text) AS cut_after,
+        SELECT {_CONVERSATION}, best.start > 1 AS cut_before,
+            best.start + {PART_LENGTH} <= length(safe.text) AS cut_after,
             ts_headline(asked.config, best.part, asked.query, CAST(:marks AS text)) AS part
         FROM asked
         CROSS JOIN unnest(CAST(:conversation_ids AS text[]), CAST(:message_ids AS text[]))
@@ -73,7 +74,8 @@ _READ = Statement(
         CROSS JOIN LATERAL (
             SELECT start, substr(safe.text, start, {PART_LENGTH}) AS part
             FROM generate_series(1, greatest(length(safe.text) - {PART_LENGTH - PART_STEP}, 1), {PART_STEP}) AS start
-            ORDER BY ts_rank(to_tsvector(asked.config, substr(safe.text, start, {PART_LENGTH})), asked.query) DESC, start
+            ORDER BY ts_rank(to_tsvector(asked.config, substr(safe.text, start, {PART_LENGTH})), asked.query) DESC,
+                start
             LIMIT 1
         ) AS best
         ORDER BY hit.number

@@ -1,4 +1,4 @@
-"""Rows of the log and OpenAI items, each made from the other."""
+"""Rows of the log as OpenAI items, the ids of these, and what is left of a row without one."""
 
 import json
 import re
@@ -6,27 +6,23 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
-from agents.tool import default_tool_error_function
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.conversations import ConversationItem
 from pydantic import TypeAdapter
 
 from agent_worker.events import tool_item
-from contracts.conversations import ItemPut, JsonObject, MessageKind, ToolCall, ToolCallStatus
+from contracts.conversations import ItemPut, JsonObject, MessageKind, ToolCall
 from history_service.domain import item_of
 from history_service.openai_projection.accepting import accepted
 from history_service.openai_projection.drawing import (
-    SDK_TOOL_ERROR,
-    drawn,
     reopened,
     same_content,
-    settled,
-    settled_status,
     without,
 )
 from history_service.openai_projection.ids import (
-    derived_id,
+    ITEM_ID_PATTERN,
+    call_part_id,
     message_id,
     new_item_id,
     row_behind,
@@ -34,10 +30,9 @@ from history_service.openai_projection.ids import (
 )
 from history_service.openai_projection.item_types import ITEM_TYPES
 from history_service.openai_projection.reading import LogRow, number_in_row, openai_items
-from history_service.openai_projection.tool_cards import arguments_of, tool_card, tool_text
 from tests.support.history import assistant_message, item, tool_widget, user_message
-from tests.support.openai_items import EXAMPLES, messages
-from tests.support.thread_items import item_payloads, thread_item
+from tests.support.openai_items import EXAMPLES
+from tests.support.thread_items import item_payloads, texts
 
 THREAD = "thr_1"
 NOW = datetime(2026, 11, 21, 4, 5, 6, 789000, tzinfo=UTC)
@@ -65,99 +60,6 @@ def _rest(of: Any) -> dict[str, Any]:
 
 def texts_of(items: list[JsonObject]) -> list[Any]:
     return [(entry.get("role"), [part.get("text") for part in entry["content"]]) for entry in items]
-
-
-# From OpenAI's items to ChatKit's
-
-
-@pytest.mark.parametrize("kind", ITEM_TYPES)
-def test_every_item_is_a_chatkit_item(kind: str) -> None:
-    shown = drawn(stored(EXAMPLES[kind]), THREAD, NOW)
-    assert thread_item(shown.payload).id == "msg_1"
-    assert shown.created_at == NOW
-    assert shown.hidden == (kind not in {"message", "function_call"})
-
-
-@UNHURRIED
-@given(messages())
-def test_every_message_is_a_chatkit_item(message: JsonObject) -> None:
-    shown = drawn(stored(message), THREAD, NOW)
-    thread_item(shown.payload)
-    kinds = {"user": "user_message", "assistant": "assistant_message"}
-    assert shown.kind == kinds.get(message["role"], "sdk_hidden_context")
-
-
-def test_what_a_message_says_is_shown() -> None:
-    content: list[JsonObject] = [
-        {"type": "input_text", "text": "Look:"},
-        {"type": "input_file", "file_id": "file_1", "filename": "list.pdf"},
-        {"type": "input_file", "file_id": "file_1"},
-        {"type": "input_image", "file_id": "file_2"},
-        {"type": "input_audio"},
-        {"type": "refusal", "refusal": "No."},
-    ]
-    said = ["Look:", "[File: list.pdf]", "[File]", "[Image]", "[Audio]", "No."]
-    for role, kind in (("user", "input_text"), ("assistant", "output_text")):
-        payload = drawn(stored({"role": role, "content": content}), THREAD, NOW).payload
-        assert [(part["type"], part["text"]) for part in payload["content"]] == [(kind, text) for text in said]
-    hidden = drawn(stored({"role": "system", "content": content}), THREAD, NOW)
-    assert (hidden.content, hidden.role) == ("\n".join(said), "user")
-
-
-def test_a_tool_call_is_drawn_as_the_worker_draws_it() -> None:
-    identifier = "tc_01a1fc46c57871eca1cc71794db74d3a"
-    sent: JsonObject = EXAMPLES["function_call"] | {"name": "add_task"}
-    shown = drawn(stored(sent, identifier), THREAD, NOW)
-    running = CALL.model_copy(update={"output": None, "status": "in_progress"})
-    assert shown.payload | {"created_at": ""} == tool_item(identifier, THREAD, running) | {"created_at": ""}
-    assert shown.tool_calls == [running]
-
-
-@pytest.mark.parametrize("status", get_args(ToolCallStatus))
-@pytest.mark.parametrize("arguments", [{}, {"title": "milk"}, {"number": 1, "text": "x" * 81}, {"empty": ""}])
-def test_cards_are_those_of_the_worker(status: ToolCallStatus, arguments: JsonObject) -> None:
-    call = ToolCall(id="call_1", name="delete_all_tasks", arguments=arguments, status=status)
-    theirs = tool_item("tc_01a1fc46c57871eca1cc71794db74d3a", THREAD, call)
-    assert (tool_card(call), tool_text(call)) == (theirs["widget"], theirs["copy_text"])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "5", '{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a": NaN}', "[" * 99_999, "9" * 5000]
-)
-def test_arguments_that_are_no_object_are_shown_as_none(text: str) -> None:
-    assert arguments_of(text) == {}
-    call = stored(EXAMPLES["function_call"] | {"arguments": text})
-    assert drawn(call, THREAD, NOW).tool_calls[0].arguments == {}
-
-
-@pytest.mark.parametrize(
-    ("output", "status", "text"),
-    [
-        ({"output": "added"}, "completed", "added"),
-        ({"output": "cut", "status": "incomplete"}, "failed", "cut"),
-        ({"output": SDK_TOOL_ERROR}, "failed", SDK_TOOL_ERROR),
-        ({"output": [{"type": "input_text", "text": "a"}, {"type": "input_image"}]}, "completed", "a\n[Image]"),
-    ],
-)
-def test_a_result_settles_its_call_and_leaves_it_when_it_goes(output: Any, status: str, text: str) -> None:
-    running = drawn(stored(EXAMPLES["function_call"]), THREAD, NOW)
-    result = stored(EXAMPLES["function_call_output"] | output, "fco_1")
-    done = settled(running.payload, running.tool_calls[0], result)
-    assert (done.tool_calls[0].status, done.tool_calls[0].output) == (status, text)
-    assert settled_status(result) == status
-    assert done.payload == running.payload | {
-        "widget": tool_card(done.tool_calls[0]),
-        "copy_text": tool_text(done.tool_calls[0]),
-    }
-    assert reopened(done.payload, done.tool_calls[0]) == running
-
-
-def test_the_words_of_a_failure_are_those_of_the_sdk() -> None:
-    context: Any = None
-    assert default_tool_error_function(context, ValueError()) == SDK_TOOL_ERROR
-
-
-# From ChatKit's items to OpenAI's
 
 
 def test_an_item_that_came_as_one_is_given_back() -> None:
@@ -223,7 +125,7 @@ def test_what_says_nothing_is_left_out(payload: JsonObject) -> None:
 def test_a_tool_call_is_a_call_and_its_result() -> None:
     call, result = openai_items(row(tool_widget(THREAD, CALL, "tc_1")))
     assert call == {
-        "id": "fcc_tc_1",
+        "id": call_part_id("fcc", "tc_1", "call_1"),
         "type": "function_call",
         "status": "completed",
         "call_id": "call_1",
@@ -231,7 +133,7 @@ def test_a_tool_call_is_a_call_and_its_result() -> None:
         "arguments": '{"title": "milk"}',
     }
     assert result == {
-        "id": "fcr_tc_1",
+        "id": call_part_id("fcr", "tc_1", "call_1"),
         "type": "function_call_output",
         "status": "completed",
         "call_id": "call_1",
@@ -256,14 +158,18 @@ def test_a_call_that_ended_always_has_a_result(status: str, output: str | None, 
 
 
 def test_several_calls_of_a_row_stay_in_order_and_can_be_told_apart() -> None:
-    calls = [CALL.model_copy(update={"id": f"call_{number}"}) for number in range(3)]
+    calls = [CALL.model_copy(update={"id": identifier}) for identifier in ("call_1", "call_2", "call_1")]
     several = row(ItemPut(payload=tool_widget(THREAD, CALL, "tc_1").payload, tool_calls=calls))
-    items = openai_items(several)
-    assert [entry["id"] for entry in items] == [
-        "fcc_tc_1", "fcr_tc_1", "fcc1_tc_1", "fcr1_tc_1", "fcc2_tc_1", "fcr2_tc_1",
-    ]  # fmt: skip
-    assert [number_in_row(several, entry["id"]) for entry in items] == list(range(6))
+    ids = [entry["id"] for entry in openai_items(several)]
+    assert len(set(ids)) == 6
+    assert [number_in_row(several, identifier) for identifier in ids] == list(range(6))
+    assert {identifier[:4] for identifier in ids[::2]} == {"fcc_"}
+    assert {identifier[:4] for identifier in ids[1::2]} == {"fcr_"}
     assert number_in_row(several, "tc_1") is None
+    left = without(several, 0)
+    assert left is not None
+    fewer = row(ItemPut(payload=left.payload, tool_calls=left.tool_calls[:1]))
+    assert [entry["id"] for entry in openai_items(fewer)] == ids[2:4], "an id does not depend on the other calls"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -281,9 +187,6 @@ def test_any_row_is_read_as_items_that_the_client_and_this_api_take(kind: Messag
 @pytest.mark.parametrize("kind", ITEM_TYPES)
 def test_stored_items_are_what_the_client_expects(kind: str) -> None:
     _of_client.validate_python(stored(EXAMPLES[kind], new_item_id(kind)))
-
-
-# Deleting
 
 
 def test_a_call_takes_its_result_along_and_a_row_its_last_call() -> None:
@@ -320,17 +223,13 @@ def test_any_other_row_goes_with_its_item(whole: LogRow) -> None:
     assert all(without(whole, number) is None for number in range(len(openai_items(whole))))
 
 
-# Ids
-
-
 @UNHURRIED
-@given(st.from_regex(r"[A-Za-z0-9_.:\-]{1,128}", fullmatch=True), st.integers(0, 99_999))
-def test_a_derived_id_leads_to_its_row(row_id: str, number: int) -> None:
-    ids = [derived_id("msgc", row_id), derived_id("fcc", row_id, number), derived_id("fcr", row_id, number)]
-    assert [row_behind(identifier) for identifier in ids] == [row_id] * 3
+@given(st.from_regex(r"[A-Za-z0-9_.:\-]{1,128}", fullmatch=True), texts)
+def test_a_derived_id_leads_to_its_row(row_id: str, call_id: str) -> None:
+    ids = [message_id(row_id), call_part_id("fcc", row_id, call_id), call_part_id("fcr", row_id, call_id)]
+    assert [rows_named_by(identifier)[-1] for identifier in ids] == [row_id] * 3
     assert len(set(ids)) == 3
-    assert row_id in rows_named_by(ids[0])
-    assert row_id in rows_named_by(message_id(row_id))
+    assert all(re.fullmatch(ITEM_ID_PATTERN, identifier) for identifier in ids)
 
 
 @pytest.mark.parametrize("kind", ITEM_TYPES)
@@ -339,7 +238,7 @@ def test_ids_that_are_given_are_not_derived_ones(kind: str) -> None:
     assert new_item_id(kind) != new_item_id(kind)
 
 
-@pytest.mark.parametrize("identifier", ["fcc0_tc_1", "fcc01_tc_1", "msgc1_x", "fcc_", "fcd_x", "xfcc_x"])
+@pytest.mark.parametrize("identifier", ["fcc_tc_1", "fcc_0123456g_x", "fcc_01234567_", "msgc_", "msgc1_x", "xmsgc_x"])
 def test_other_ids_are_not_derived(identifier: str) -> None:
     assert row_behind(identifier) is None
 
