@@ -58,9 +58,8 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
         log.warning("database_unavailable", **_facts(error))
         problem, headers = ServiceUnavailableError, {"Retry-After": str(RETRY_AFTER_SECONDS)}
     else:
-        log.error(
-            "database_statement_failed", path=request.url.path, **_facts(error), stack=format_tb(error.__traceback__)
-        )
+        stack = "".join(format_tb(error.__traceback__))
+        log.error("database_statement_failed", path=request.url.path, **_facts(error), stack=stack)
         problem, headers = ProblemError, {}
     return problem_response(problem.status, problem.code, problem.detail, request_id=request_id, headers=headers)
 

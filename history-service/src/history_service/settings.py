@@ -45,6 +45,9 @@ class Settings(DatabaseSettings):
     retention_days: int = Field(default=0, ge=0, le=36_500)
     """Conversations that have not changed for so many days are deleted; 0: none is."""
 
+    idempotency_hours: float = Field(default=24.0, gt=0, le=8760)
+    """How long the answer to a create is kept for a repetition under its `Idempotency-Key`."""
+
     retention_batch_size: int = Field(default=100, ge=1, le=10_000)
     """How many rows or blobs the sweeper deletes at a time."""
 

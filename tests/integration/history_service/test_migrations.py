@@ -59,12 +59,13 @@ async def test_tables_are_what_the_migrations_make(database_url: str) -> None:
         context = MigrationContext.configure(connection, opts=options)
         differences = compare_metadata(context, SQLModel.metadata)
         inspector = inspect(connection)
-        names = ("conversations", "messages", "runs")
+        names = inspector.get_table_names(tables.SCHEMA)
         made = {str(check["name"]) for name in names for check in inspector.get_check_constraints(name, tables.SCHEMA)}
         declared = {
             str(constraint.name)
-            for name in names
-            for constraint in SQLModel.metadata.tables[f"history.{name}"].constraints
+            for table in SQLModel.metadata.tables.values()
+            if table.schema == tables.SCHEMA
+            for constraint in table.constraints
             if isinstance(constraint, CheckConstraint)
         }
         return differences, made, declared

@@ -7,10 +7,11 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asyncpg import CheckViolationError
+from asyncpg import CheckViolationError, InsufficientPrivilegeError
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
-from contracts.conversations import ConversationPatch
+from contracts.conversations import ConversationCreate, ConversationPatch
 from contracts.ids import new_id
 from history_client import HistoryClient, HistoryNotFoundError, UserHistory, WorkerHistoryClient
 from history_service.app import create_app
@@ -20,10 +21,12 @@ from history_service.services.sweeper import Sweeper, SweepJob, Swept
 from history_service.settings import Settings
 from history_service.storage import deletions
 from history_service.storage.blobs import FolderBlobs, new_blob_key, open_blobs
+from history_service.storage.roles import RETENTION_ROLE
 from history_service.storage.user import UserAccess
 from launcher.sql import connected
 from service_kit.database import Database, open_database
 from service_kit.http import create_http_client
+from service_kit.statements import Statement
 from tests.integration.history_service.conftest import signer
 from tests.support.attachments import attachment, files_in, upload
 from tests.support.history import assistant_message, conversation_put, finish, run_create
@@ -114,7 +117,7 @@ async def test_a_conversation_that_comes_to_life_meanwhile_stays(
     async with connected(admin_database_url) as connection:
         await connection.execute("BEGIN")
         await connection.execute("SELECT FROM history.conversations FOR UPDATE")
-        retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH)
+        retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH, MONTH)
         sweeping = asyncio.create_task(retention.delete_idle_conversations())
         await eventually(lambda: is_waiting(admin_database_url), what="the sweeper waits for the lock")
         await connection.execute("UPDATE history.conversations SET updated_at = clock_timestamp()")
@@ -142,6 +145,23 @@ async def test_attachments_that_no_message_took(
     assert {path.read_bytes() for path in files_in(folder) if path.is_file()} == {b"fresh", b"taken"}
 
 
+async def test_kept_answers_go_after_a_day(
+    alice: UserHistory, sweeper: Sweeper, database: Database, admin_database_url: str
+) -> None:
+    for key in ("old-1", "old-2", "old-3", "new"):
+        await alice.create_conversation(ConversationCreate(), idempotency_key=key)
+    async with connected(admin_database_url) as connection:
+        older = "UPDATE history.answers SET created_at = created_at - interval '1 day' WHERE key LIKE 'old%'"
+        await connection.execute(older)
+    await sweeper.sweep()
+    async with connected(admin_database_url) as connection:
+        assert await connection.fetchval("SELECT string_agg(key, ' ') FROM history.answers") == "new"
+
+    with pytest.raises(InsufficientPrivilegeError):
+        async with database.transaction(RETENTION_ROLE) as transaction:
+            await transaction.rows(Statement(text("SELECT answer FROM history.answers")))
+
+
 async def test_a_large_conversation_goes_piece_by_piece(
     alice: UserHistory, database: Database, monkeypatch: pytest.MonkeyPatch, admin_database_url: str
 ) -> None:
@@ -151,7 +171,7 @@ async def test_a_large_conversation_goes_piece_by_piece(
         answer = assistant_message(conversation_id)
         await alice.put_item(conversation_id, answer["id"], answer)
     await age(admin_database_url, MONTH, conversation_id)
-    retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH)
+    retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH, MONTH)
     swept = [await retention.delete_idle_conversations() for _ in range(4)]
     assert swept == [Swept(0, more=True), Swept(0, more=True), Swept(1, more=False), Swept(0, more=False)]
 
@@ -159,7 +179,7 @@ async def test_a_large_conversation_goes_piece_by_piece(
 async def test_one_instance_at_a_time(alice: UserHistory, database: Database, admin_database_url: str) -> None:
     conversation_id = (await alice.put_conversation(conversation_put())).id
     await age(admin_database_url, MONTH, conversation_id)
-    retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH)
+    retention = Retention(database, FolderBlobs(Path("/nowhere")), 10, MONTH, MONTH)
     async with connected(admin_database_url) as connection:
         lock = "SELECT pg_advisory_lock(hashtextextended('threadkeep sweep of idle_conversations', 0))"
         await connection.execute(lock)
@@ -206,7 +226,7 @@ async def test_a_blob_that_cannot_be_removed_holds_up_no_other(
     stuck = set(keys[:2])
     async with connected(admin_database_url) as connection:
         await connection.execute("DELETE FROM history.conversations")
-    retention = Retention(database, Stubborn(folder), 4, MONTH)
+    retention = Retention(database, Stubborn(folder), 4, MONTH, MONTH)
     assert await retention.remove_blobs() == Swept(2, more=True)
     assert await retention.remove_blobs() == Swept(0, more=False), "the others were postponed"
     left = await rows_of(admin_database_url, "SELECT key FROM history.blob_deletions WHERE due_at > now()")

@@ -25,23 +25,34 @@ _Delete = Callable[[DeletionStore, list[str], datetime], Awaitable[Deleted]]
 
 def retention_jobs(settings: Settings, database: Database, blobs: BlobStore) -> list[SweepJob]:
     """Return the jobs that the settings ask for."""
-    retention = Retention(database, blobs, settings.retention_batch_size, timedelta(days=settings.retention_days))
+    retention = Retention(
+        database,
+        blobs,
+        settings.retention_batch_size,
+        timedelta(days=settings.retention_days),
+        timedelta(hours=settings.idempotency_hours),
+    )
     jobs: list[SweepJob] = []
     if settings.retention_days:
         jobs.append(SweepJob("idle_conversations", retention.delete_idle_conversations))
         jobs.append(SweepJob("unattached_attachments", retention.delete_unattached))
     # Last, for what the others have left behind.
-    return [*jobs, SweepJob("unneeded_blobs", retention.remove_blobs)]
+    return [
+        *jobs,
+        SweepJob("kept_answers", retention.delete_answers),
+        SweepJob("unneeded_blobs", retention.remove_blobs),
+    ]
 
 
 class Retention:
     """Deletes what has expired, a bounded batch at a time."""
 
-    def __init__(self, database: Database, blobs: BlobStore, batch: int, age: timedelta) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, batch: int, age: timedelta, answer_age: timedelta) -> None:
         self._database = database
         self._blobs = blobs
         self._batch = batch
         self._age = age
+        self._answer_age = answer_age
 
     async def delete_idle_conversations(self) -> Swept:
         """Delete conversations that have not changed for so long and have no unfinished run."""
@@ -50,6 +61,13 @@ class Retention:
     async def delete_unattached(self) -> Swept:
         """Delete attachments of that age that are in no conversation."""
         return await self._delete("unattached_attachments", RetentionStore.unattached, _delete_unattached)
+
+    async def delete_answers(self) -> Swept:
+        """Delete answers to creates that nobody will repeat any more."""
+        async with self._database.transaction(RETENTION_ROLE) as transaction:
+            store = RetentionStore(transaction)
+            deleted = await store.delete_answers(await store.cutoff(self._answer_age), self._batch)
+        return Swept(deleted, more=deleted == self._batch)
 
     async def remove_blobs(self) -> Swept:
         """Remove blobs that are noted for it: first the bytes, then the note. Doing it twice does no harm."""

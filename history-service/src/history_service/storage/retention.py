@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ARRAY, Interval, String, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Interval, String, bindparam, delete, func, select, tuple_, update
 
 from history_service.storage.runs import IS_UNFINISHED
-from history_service.tables import attachments, blob_deletions, conversations, runs
+from history_service.tables import answers, attachments, blob_deletions, conversations, runs
 from service_kit.database import Transaction
 from service_kit.statements import Statement
 
@@ -42,6 +42,16 @@ _FORGET_BLOBS = Statement(delete(blob_deletions).where(blob_deletions.c.key == f
 _POSTPONE_BLOBS = Statement(
     update(blob_deletions).where(blob_deletions.c.key == func.any(_KEYS)).values(due_at=_NOW + _SPAN)
 )
+_DELETE_ANSWERS = Statement(
+    delete(answers).where(
+        tuple_(answers.c.user_id, answers.c.key).in_(
+            select(answers.c.user_id, answers.c.key)
+            .where(answers.c.created_at < bindparam("before"))
+            .order_by(answers.c.created_at)
+            .limit(bindparam("rows"))
+        )
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,10 @@ class RetentionStore:
     async def unattached(self, before: datetime, rows: int) -> list[Expired]:
         """Return up to `rows` attachments that are older than that and in no conversation."""
         return await self._expired(_UNATTACHED, before, rows)
+
+    async def delete_answers(self, before: datetime, rows: int) -> int:
+        """Delete up to `rows` answers that were kept since before that time; returns how many."""
+        return await self._transaction.execute(_DELETE_ANSWERS, before=before, rows=rows)
 
     async def due_blobs(self, rows: int) -> list[str]:
         """Return keys of blobs that are to be removed, longest due first."""

@@ -8,6 +8,7 @@ down_revision = "0004"
 
 SCHEMA = "history"
 USER = "threadkeep_history_user"
+RETENTION = "threadkeep_history_retention"
 
 
 def upgrade() -> None:
@@ -37,6 +38,9 @@ def upgrade() -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {SCHEMA}.answers TO {USER}")
     own = f"current_user = '{USER}' AND user_id = current_setting('app.user_id', true)"
     op.execute(f"CREATE POLICY owner ON {SCHEMA}.answers TO {USER} USING ({own}) WITH CHECK ({own})")
+    # Finds and deletes what is old; what the answers say it cannot read.
+    op.execute(f"GRANT SELECT (user_id, key, created_at), DELETE ON {SCHEMA}.answers TO {RETENTION}")
+    op.execute(f"CREATE POLICY retention ON {SCHEMA}.answers TO {RETENTION} USING (current_user = '{RETENTION}')")
 
 
 def downgrade() -> None:
