@@ -1,18 +1,13 @@
 """OpenAI items as ChatKit shows them."""
 
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
 from agents.tool import default_tool_error_function
-from hypothesis import HealthCheck, given, settings
-from openai.types.conversations import ConversationItem
-from pydantic import TypeAdapter
+from hypothesis import given
 
 from agent_worker.events import tool_item
-from contracts.conversations import ItemPut, JsonObject, MessageKind, ToolCall, ToolCallStatus
-from history_service.domain import item_of
-from history_service.openai_projection.accepting import accepted
+from contracts.conversations import JsonObject, ToolCall, ToolCallStatus
 from history_service.openai_projection.drawing import (
     SDK_TOOL_ERROR,
     drawn,
@@ -21,37 +16,10 @@ from history_service.openai_projection.drawing import (
     settled_status,
 )
 from history_service.openai_projection.item_types import ITEM_TYPES
-from history_service.openai_projection.reading import LogRow
 from history_service.openai_projection.tool_cards import arguments_of, tool_card, tool_text
 from tests.support.openai_items import EXAMPLES, messages
+from tests.support.openai_rows import CALL, NOW, THREAD, UNHURRIED, stored
 from tests.support.thread_items import thread_item
-
-THREAD = "thr_1"
-NOW = datetime(2026, 11, 21, 4, 5, 6, 789000, tzinfo=UTC)
-KINDS: tuple[MessageKind, ...] = get_args(MessageKind)
-CALL = ToolCall(id="call_1", name="add_task", arguments={"title": "milk"}, output="added", status="completed")
-
-UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-_of_client: TypeAdapter[Any] = TypeAdapter(ConversationItem)
-
-
-def stored(sent: JsonObject, identifier: str = "msg_1") -> JsonObject:
-    return accepted(sent, "items[0]") | {"id": identifier}
-
-
-def row(put: ItemPut | JsonObject, **changes: Any) -> LogRow:
-    put = put if isinstance(put, ItemPut) else ItemPut(payload=put)
-    of = item_of(put, THREAD)
-    return LogRow(**{"id": of.id, "position": 1, "kind": of.kind, "content": of.content} | changes, **_rest(of))
-
-
-def _rest(of: Any) -> dict[str, Any]:
-    return {"tool_calls": of.tool_calls, "payload": of.payload}
-
-
-def texts_of(items: list[JsonObject]) -> list[Any]:
-    return [(entry.get("role"), [part.get("text") for part in entry["content"]]) for entry in items]
 
 
 @pytest.mark.parametrize("kind", ITEM_TYPES)

@@ -2,18 +2,16 @@
 
 import json
 import re
-from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.conversations import ConversationItem
 from pydantic import TypeAdapter
 
 from agent_worker.events import tool_item
-from contracts.conversations import ItemPut, JsonObject, MessageKind, ToolCall
-from history_service.domain import item_of
+from contracts.conversations import ItemPut, JsonObject, MessageKind
 from history_service.openai_projection.accepting import accepted
 from history_service.openai_projection.drawing import (
     reopened,
@@ -32,34 +30,10 @@ from history_service.openai_projection.item_types import ITEM_TYPES
 from history_service.openai_projection.reading import LogRow, number_in_row, openai_items
 from tests.support.history import assistant_message, item, tool_widget, user_message
 from tests.support.openai_items import EXAMPLES
+from tests.support.openai_rows import CALL, KINDS, NOW, THREAD, UNHURRIED, row, stored, texts_of
 from tests.support.thread_items import item_payloads, texts
 
-THREAD = "thr_1"
-NOW = datetime(2026, 11, 21, 4, 5, 6, 789000, tzinfo=UTC)
-KINDS: tuple[MessageKind, ...] = get_args(MessageKind)
-CALL = ToolCall(id="call_1", name="add_task", arguments={"title": "milk"}, output="added", status="completed")
-
-UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 _of_client: TypeAdapter[Any] = TypeAdapter(ConversationItem)
-
-
-def stored(sent: JsonObject, identifier: str = "msg_1") -> JsonObject:
-    return accepted(sent, "items[0]") | {"id": identifier}
-
-
-def row(put: ItemPut | JsonObject, **changes: Any) -> LogRow:
-    put = put if isinstance(put, ItemPut) else ItemPut(payload=put)
-    of = item_of(put, THREAD)
-    return LogRow(**{"id": of.id, "position": 1, "kind": of.kind, "content": of.content} | changes, **_rest(of))
-
-
-def _rest(of: Any) -> dict[str, Any]:
-    return {"tool_calls": of.tool_calls, "payload": of.payload}
-
-
-def texts_of(items: list[JsonObject]) -> list[Any]:
-    return [(entry.get("role"), [part.get("text") for part in entry["content"]]) for entry in items]
 
 
 def test_an_item_that_came_as_one_is_given_back() -> None:
