@@ -27,7 +27,7 @@ test: ## Run all checks and tests; installs what they need: a browser, a PgBounc
 	@cd frontend && npm run --silent test
 	@PGBOUNCER_PATH="$$($(BOOTSTRAP) pgbouncer)"; export PGBOUNCER_PATH; \
 		CHROMIUM_PATH="$$($(BOOTSTRAP) browser)" && export CHROMIUM_PATH && \
-		$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered
+		$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered --durations=15
 
 check: ## Check style, types, import contracts and deployment files
 	@$(BOOTSTRAP) tools

@@ -24,31 +24,34 @@ _ASSUME = "SELECT set_config('role', $1, true), set_config('app.user_id', $2, tr
 class Transaction:
     """An open transaction that acts as one role for one user."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_seconds")
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: PoolConnectionProxy, seconds: float) -> None:
         self._connection = connection
+        self._seconds = seconds
 
     async def rows(self, statement: Statement, /, **values: Any) -> list[asyncpg.Record]:
         """Return all rows."""
-        return await self._connection.fetch(statement.sql, *statement.arguments(values))
+        return await self._connection.fetch(statement.sql, *statement.arguments(values), timeout=self._seconds)
 
     async def row(self, statement: Statement, /, **values: Any) -> asyncpg.Record | None:
         """Return the first row, or None."""
-        return await self._connection.fetchrow(statement.sql, *statement.arguments(values))
+        return await self._connection.fetchrow(statement.sql, *statement.arguments(values), timeout=self._seconds)
 
     async def value(self, statement: Statement, /, **values: Any) -> Any:
         """Return the first column of the first row, or None."""
-        return await self._connection.fetchval(statement.sql, *statement.arguments(values))
+        return await self._connection.fetchval(statement.sql, *statement.arguments(values), timeout=self._seconds)
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
         """Return how many rows the statement touched."""
-        status = await self._connection.execute(statement.sql, *statement.arguments(values))
+        arguments = statement.arguments(values)
+        status = await self._connection.execute(statement.sql, *arguments, timeout=self._seconds)
         return int(status.rpartition(" ")[2])
 
     async def execute_many(self, statement: Statement, values: Iterable[Mapping[str, Any]]) -> None:
         """Execute the statement once for each mapping, in one round trip."""
-        await self._connection.executemany(statement.sql, [statement.arguments(each) for each in values])
+        arguments = [statement.arguments(each) for each in values]
+        await self._connection.executemany(statement.sql, arguments, timeout=self._seconds)
 
     async def assume(self, role: str, user_id: str | None) -> None:
         """Make the rest of the transaction act as `role` for `user_id`; one round trip.
@@ -56,14 +59,17 @@ class Transaction:
         `set_config('role', …, true)` is `SET LOCAL ROLE`: both end with the transaction, so nothing leaks through a
         pool.
         """
-        await self._connection.execute(_ASSUME, role, user_id or "")
+        await self._connection.execute(_ASSUME, role, user_id or "", timeout=self._seconds)
 
 
 class Database:
     """A pool of connections. `open_database` makes and closes it."""
 
-    def __init__(self, pool: asyncpg.Pool, *, acquire_seconds: float, wake_seconds: float) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, *, acquire_seconds: float, wake_seconds: float, command_seconds: float
+    ) -> None:
         self.pool = pool
+        self.command_seconds = command_seconds
         self.acquire_seconds = acquire_seconds
         self.wake_seconds = wake_seconds
 
@@ -83,7 +89,7 @@ class Database:
         """Ask the database for an answer, once; for readiness checks. Raises if there is none."""
         connection = cast(PoolConnectionProxy, await self.pool.acquire(timeout=self.acquire_seconds))
         try:
-            await connection.execute("SELECT 1")
+            await connection.execute("SELECT 1", timeout=self.command_seconds)
         finally:
             await self.pool.release(connection)
 
@@ -121,24 +127,23 @@ class TransactionContext:
             await self._database.pool.release(self._connection)
 
     async def _begin(self, seconds: float) -> Transaction:
-        self._connection = cast(PoolConnectionProxy, await self._database.pool.acquire(timeout=seconds))
-        try:
-            # An idle connection may have died unnoticed, and then nothing would come back for long.
-            async with asyncio.timeout(seconds):
+        # An idle connection may have died unnoticed, and then nothing would come back for long.
+        async with asyncio.timeout(seconds):
+            self._connection = cast(PoolConnectionProxy, await self._database.pool.acquire())
+            try:
                 await self._connection.execute("BEGIN")
-                transaction = Transaction(self._connection)
-                await transaction.assume(self._role, self._user_id)
-        except BaseException:
-            self._drop()
-            raise
-        return transaction
+                await self._connection.execute(_ASSUME, self._role, self._user_id or "")
+            except BaseException:
+                self._drop()
+                raise
+        return Transaction(self._connection, self._database.command_seconds)
 
     async def _commit(self) -> None:
         if self._connection.is_closed():
             self._drop()
             raise ConnectionResetError("The connection was lost before it was asked to commit.")
         try:
-            answer: str = await self._connection.execute("COMMIT")
+            answer: str = await self._connection.execute("COMMIT", timeout=self._database.command_seconds)
         except BaseException as failure:
             self._drop()
             if isinstance(failure, DATABASE_ERRORS) and not _is_refusal(failure):
@@ -178,7 +183,6 @@ async def open_database(settings: DatabaseSettings) -> AsyncGenerator[Database]:
         min_size=0,
         max_size=settings.database_pool_size,
         timeout=settings.database_connect_timeout_seconds,
-        command_timeout=settings.database_command_timeout_seconds,
         init=_speak_json,
         reset=_nothing_to_reset,
         **options,
@@ -188,6 +192,7 @@ async def open_database(settings: DatabaseSettings) -> AsyncGenerator[Database]:
             pool,
             acquire_seconds=settings.database_pool_timeout_seconds,
             wake_seconds=settings.database_wake_seconds,
+            command_seconds=settings.database_command_timeout_seconds,
         )
 
 

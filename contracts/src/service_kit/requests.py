@@ -1,9 +1,9 @@
 """The request id: made at the edge, passed on for logs and problems, never trusted for identity."""
 
+import os
 import re
 from collections.abc import MutableMapping
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +33,7 @@ class RequestIdMiddleware:
             await self.app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        request_id = given.decode() if _WELL_FORMED.fullmatch(given) else uuid4().hex
+        request_id = given.decode() if _WELL_FORMED.fullmatch(given) else os.urandom(16).hex()
         answered = (_HEADER, request_id.encode())
         scope.setdefault("state", {})["request_id"] = request_id
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from history_service.body_limit import BodyLimitMiddleware
 from history_service.dependencies import resources_of
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     uploads = [(attachments.CONTENT_PATH, settings.max_attachment_bytes)]
     limits = Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, exceptions=uploads)
     app.user_middleware.append(limits)
+    routed: list[BaseRoute] = []
     for routes in (
         items,
         search,
@@ -67,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         openai_conversations,
         openai_items,
     ):
-        # The routes themselves, the busiest first: an included router is matched on the way to each of its routes.
-        app.router.routes.extend(routes.router.routes)
+        routed.extend(routes.router.routes)
+    # The routes themselves, the busiest first: an included router is matched on the way to each of its routes.
+    app.router.routes[:0] = routed
     return app

@@ -1,16 +1,15 @@
 """`/conversations/{id}/items` and `/messages`: two projections of one log."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from contracts.conversations import ItemPut, JsonObject, Message
-from contracts.pages import Order, Page
+from contracts.pages import Page
 from history_service.dependencies import (
-    DEFAULT_LIMIT,
-    After,
     ConversationId,
     ItemId,
-    Limit,
     Reader,
     Repeatable,
     Writer,
@@ -18,24 +17,27 @@ from history_service.dependencies import (
 from history_service.domain import item_of
 from history_service.errors import IdempotencyKeyReusedError, ItemConflictError
 from history_service.json_route import JsonRoute
+from history_service.paging import PageQuery, page_parameters, page_query
 from history_service.raw_json import item_response, page_response
 from service_kit.openapi import raises
+
+LogPage = Annotated[PageQuery, Depends(page_query)]
 
 router = APIRouter(prefix="/conversations/{conversation_id}", tags=["items"], route_class=JsonRoute)
 
 
-@router.get("/items", summary="List ChatKit items", response_model=Page[JsonObject])
-async def list_items(
-    conversation_id: ConversationId,
-    user: Reader,
-    limit: Limit = DEFAULT_LIMIT,
-    after: After = None,
-    order: Order = "asc",
-    hidden: bool = False,
-) -> Response:
+@router.get(
+    "/items",
+    summary="List ChatKit items",
+    response_model=Page[JsonObject],
+    openapi_extra=page_parameters(hidden=True),
+)
+async def list_items(conversation_id: ConversationId, user: Reader, query: LogPage) -> Response:
     """Return a page of exact ChatKit items by position; with `hidden`, those that a browser never sees too."""
     async with user.transaction() as history:
-        page = await history.messages.list_items(conversation_id, limit, after, order, hidden=hidden)
+        page = await history.messages.list_items(
+            conversation_id, query.limit, query.after, query.order, hidden=query.hidden
+        )
     return page_response(page)
 
 
@@ -84,14 +86,8 @@ async def delete_item(conversation_id: ConversationId, item_id: ItemId, user: Wr
         await history.messages.delete(conversation_id, item_id)
 
 
-@router.get("/messages", summary="List messages with their tool calls")
-async def list_messages(
-    conversation_id: ConversationId,
-    user: Reader,
-    limit: Limit = DEFAULT_LIMIT,
-    after: After = None,
-    order: Order = "asc",
-) -> Page[Message]:
+@router.get("/messages", summary="List messages with their tool calls", openapi_extra=page_parameters(hidden=False))
+async def list_messages(conversation_id: ConversationId, user: Reader, query: LogPage) -> Page[Message]:
     """Return a page of messages by position, without hidden items."""
     async with user.transaction() as history:
-        return await history.messages.list_messages(conversation_id, limit, after, order)
+        return await history.messages.list_messages(conversation_id, query.limit, query.after, query.order)
