@@ -27,7 +27,7 @@ def row(put: ItemPut | JsonObject, **changes: Any) -> LogRow:
     """A row of the log that holds a ChatKit item."""
     put = put if isinstance(put, ItemPut) else ItemPut(payload=put)
     of = item_of(put, THREAD)
-    values = {"id": of.id, "position": 1, "kind": of.kind, "content": of.content} | changes
+    values: dict[str, Any] = {"id": of.id, "position": 1, "kind": of.kind, "content": of.content} | changes
     return LogRow(**values, tool_calls=of.tool_calls, payload=of.payload)
 
 

@@ -76,13 +76,16 @@ async def explaining(database: Database, role: str, user_id: str | None) -> Asyn
         await database.pool.release(connection)
 
 
+STATEMENT_SECONDS = 60.0
+
+
 class _Explained(Transaction):
     """Executes each statement twice: the first time to explain it, which is undone."""
 
     __slots__ = ("_plans",)
 
     def __init__(self, connection: Any, plans: list[Plan]) -> None:
-        super().__init__(connection)
+        super().__init__(connection, STATEMENT_SECONDS)
         self._plans = plans
 
     async def rows(self, statement: Statement, /, **values: Any) -> list[asyncpg.Record]:
