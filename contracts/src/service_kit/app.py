@@ -42,6 +42,8 @@ def create_service_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Nothing is exported that way; left on, it looks for exporters at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.token_verifier = TokenVerifier(service, settings.internal_trust)
     install_problem_handlers(app)

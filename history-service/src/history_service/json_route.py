@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from contracts.conversations import JsonObject
 from history_service.domain import unstorable
+from history_service.plain_route import plain_app
 from service_kit.problems import InvalidRequestError
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -20,8 +21,12 @@ class JsonRoute(APIRoute):
     """A route that refuses, before anything looks at it, a body that Postgres would not give back as it came.
 
     FastAPI would answer some of them with 400 (nested too deep, integers too long), and take the last of two members
-    of one name.
+    of one name. A route that needs no more than `plain_route` gives is called without FastAPI's handler.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = plain_app(self) or self.app
 
     def get_route_handler(self) -> _Handler:
         """Return FastAPI's handler behind the check."""

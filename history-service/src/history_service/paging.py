@@ -1,6 +1,7 @@
 """The query of a page of a conversation's log, read in one go: FastAPI takes 40 µs to look at four parameters."""
 
 from typing import Any, NamedTuple, cast, get_args
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 
@@ -27,7 +28,7 @@ class PageQuery(NamedTuple):
 
 async def page_query(request: Request) -> PageQuery:
     """Read the query of a page. Raises InvalidRequestError."""
-    given = request.query_params
+    given = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
     limit, after, order = given.get("limit"), given.get("after"), given.get("order", "asc")
     hidden = _FLAGS.get(given.get("hidden", "false").lower())
     if limit is not None and not _is_limit(limit):

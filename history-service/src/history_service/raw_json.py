@@ -16,5 +16,5 @@ def item_response(text: str) -> Response:
 
 def page_response(page: ItemPage) -> Response:
     """Answer with a page of items, in the shape of `contracts.pages.Page`."""
-    tail = f'],"has_more":{json.dumps(page.has_more)},"after":{json.dumps(page.after)}}}'
+    tail = f'],"has_more":{"true" if page.has_more else "false"},"after":{json.dumps(page.after)}}}'
     return Response('{"data":[' + ",".join(page.texts) + tail, media_type=_MEDIA_TYPE)
