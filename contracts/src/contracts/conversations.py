@@ -9,6 +9,9 @@ TITLE_MAX_LENGTH = 200
 
 Role = Literal["user", "assistant"]
 ToolCallStatus = Literal["in_progress", "completed", "failed"]
+MessageStatus = Literal["completed", "incomplete"]
+"""`incomplete`: a text that was cut off, because its run was cancelled, failed or ran out of time."""
+
 JsonObject = dict[str, Any]
 
 MessageKind = Literal[
@@ -95,13 +98,15 @@ class Message(Wire):
     kind: MessageKind
     content: str
     tool_calls: list[ToolCall] = Field(default_factory=list[ToolCall])
+    status: MessageStatus = "completed"
     run_id: str | None = None
     position: int
     created_at: datetime
 
 
 class ItemPut(Wire):
-    """An item to store: the exact ChatKit item, and the tool calls it stands for."""
+    """An item to store: the exact ChatKit item, the tool calls it stands for, and whether its text is whole."""
 
     payload: JsonObject
     tool_calls: list[ToolCall] = Field(default_factory=list[ToolCall])
+    status: MessageStatus = "completed"

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.attachments import Attachment
-from contracts.conversations import Conversation, JsonObject, MessageKind, Role, ToolCall, Wire
+from contracts.conversations import Conversation, JsonObject, MessageKind, MessageStatus, Role, ToolCall, Wire
 from contracts.feedback import Feedback
 from contracts.runs import Run
 
@@ -35,6 +35,7 @@ class ExportedItem(Wire):
     kind: MessageKind
     content: str
     tool_calls: list[ToolCall]
+    status: MessageStatus = "completed"
     hidden: bool
     run_id: str | None
     created_at: datetime

@@ -46,6 +46,11 @@ def parse_cursor(text: str | bytes) -> Cursor:
     return Cursor(int(attempt), int(seq))
 
 
+def id_line(attempt: int, seq: int) -> bytes:
+    """Return the first line of the frame at a cursor, line end included: no other frame begins with it."""
+    return b"%b%d-%d\n" % (ID_FIELD, attempt, seq)
+
+
 def chatkit_frame(cursor: Cursor, event: bytes) -> bytes:
     """Frame one ChatKit event, given as JSON on a single line."""
     return b"%b%d-%d\n%b%b\n\n" % (ID_FIELD, cursor.attempt, cursor.seq, DATA_FIELD, event)

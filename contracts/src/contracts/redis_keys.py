@@ -17,6 +17,10 @@ def live_channel(run_id: str) -> str:
     return f"run:{{{run_id}}}:live"
 
 
+LIVE_CHECK = b"check"
+"""Message on the live channel that is no frame: ask the history-service about this run now. It may be lost."""
+
+
 def control_channel(run_id: str) -> str:
     """Return the pub/sub channel on which the run's worker hears `cancel`."""
     return f"run:{{{run_id}}}:control"

@@ -99,7 +99,8 @@ class Claim(Wire):
     """A claimed run: what the worker needs to execute it, in one answer.
 
     `token` lets the worker act for the user within this run until it expires (renewed by each heartbeat);
-    `context` is oldest first and ends with what earlier attempts of this run completed.
+    `context` is oldest first and ends with what earlier attempts of this run completed. `elapsed_seconds` is how long
+    ago the run's first attempt began, by the database's clock: 0 in the first.
     """
 
     run: Run
@@ -107,6 +108,7 @@ class Claim(Wire):
     context: list[ContextMessage]
     token: str
     lease_expires_at: datetime
+    elapsed_seconds: float = Field(default=0.0, ge=0)
 
 
 class Heartbeat(Wire):

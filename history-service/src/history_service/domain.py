@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, cast, get_args
 
-from contracts.conversations import ItemPut, JsonObject, MessageKind, Role, ToolCall
+from contracts.conversations import ItemPut, JsonObject, MessageKind, MessageStatus, Role, ToolCall
 from contracts.principal import MAX_TOKEN_SECONDS
 from contracts.runs import ContextMessage, RunError
 from history_service.errors import InvalidCursorError, InvalidItemError
@@ -42,11 +42,20 @@ class Item:
     tool_calls: list[ToolCall]
     payload: JsonObject
     created_at: datetime
+    status: MessageStatus = "completed"
 
     @property
     def hidden(self) -> bool:
         """Tell whether a browser never gets to see it."""
         return self.kind in HIDDEN_KINDS
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """How many runs may wait: `queued` of everybody, and how many of one user may be unfinished."""
+
+    queued: int
+    unfinished_per_user: int
 
 
 @dataclass(frozen=True)
@@ -85,17 +94,19 @@ def item_of(put: ItemPut, conversation_id: str, item_id: str | None = None) -> I
         tool_calls=tool_calls,
         payload=payload,
         created_at=_time_of(payload.get("created_at")),
+        status=put.status,
     )
 
 
-def is_same_item(item: Item, payload: JsonObject, tool_calls: list[JsonObject]) -> bool:
+def is_same_item(item: Item, payload: JsonObject, tool_calls: list[JsonObject], status: MessageStatus) -> bool:
     """Tell whether what is stored under the item's id is this very item.
 
     The order of keys does not matter; `1`, `1.0` and `true` differ, which Python's `==` does not see. The tool calls
     come out of `jsonb`, which writes numbers anew: there they are compared by value.
     """
     calls = [call.model_dump() for call in item.tool_calls]
-    return _canonical(payload) == _canonical(item.payload) and _by_value(tool_calls) == _by_value(calls)
+    is_same_payload = _canonical(payload) == _canonical(item.payload)
+    return is_same_payload and _by_value(tool_calls) == _by_value(calls) and status == item.status
 
 
 def _canonical(value: object) -> str:
@@ -254,3 +265,8 @@ def max_attempts_error(attempts: int) -> RunError:
         message=f"The answer was interrupted {attempts} times. Please try again.",
         allow_retry=True,
     )
+
+
+def expired_error() -> RunError:
+    """Return the error of a run that no worker has executed for too long."""
+    return RunError(code="expired", message="Nobody could answer in time. Please try again.", allow_retry=True)

@@ -2,6 +2,9 @@
 
 from service_kit.problems import InvalidRequestError, ProblemError, ServiceUnavailableError
 
+RUN_RETRY_AFTER_SECONDS = 5
+"""What a short answer takes: by then, one of the runs in the way has probably ended."""
+
 
 class ConversationNotFoundError(ProblemError):
     """No conversation has this id."""
@@ -73,6 +76,29 @@ class RunConflictError(ProblemError):
     status = 409
     code = "run_conflict"
     detail = "A run with this id belongs to another conversation."
+
+
+class RunRefusedError(ProblemError):
+    """There are too many runs already; nothing was stored."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": str(RUN_RETRY_AFTER_SECONDS)})
+
+
+class RunQueueFullError(RunRefusedError):
+    """So many runs of everybody are queued that another one would wait too long."""
+
+    code = "run_queue_full"
+    detail = "Too many answers are being waited for. Please try again in a moment."
+
+
+class TooManyRunsError(RunRefusedError):
+    """The user has as many unfinished runs as one may have."""
+
+    code = "too_many_runs"
+    detail = "You are waiting for too many answers already. Please let them finish first."
 
 
 class LeaseLostError(ProblemError):

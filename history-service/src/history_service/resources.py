@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from history_service.services.retention import retention_jobs
+from history_service.services.run_sweep import run_jobs
 from history_service.services.sweeper import Sweeper
 from history_service.settings import Settings
 from history_service.storage.blobs import BlobStore, open_blobs
@@ -34,5 +35,6 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     blobs = open_blobs(settings)
     async with open_database(settings) as database:
         sweeper = Sweeper(retention_jobs(settings, database, blobs), settings.retention_interval_seconds)
-        async with sweeper.running():
+        run_sweeper = Sweeper(run_jobs(settings, database), settings.run_sweep_seconds)
+        async with sweeper.running(), run_sweeper.running():
             yield Resources(settings, database, blobs, sweeper, signer)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
+from history_service.domain import RunLimits
 from service_kit.database_settings import DatabaseSettings
 from service_kit.settings import HttpUrl
 
@@ -21,6 +22,18 @@ class Settings(DatabaseSettings):
 
     run_max_attempts: int = Field(default=3, ge=1)
     """A run whose lease expires in this attempt has failed."""
+
+    run_queue_limit: int = Field(default=1000, ge=1)
+    """How many runs of everybody may be queued; another one is refused (429)."""
+
+    run_queue_limit_per_user: int = Field(default=20, ge=1)
+    """How many unfinished runs a user may have; another one is refused (429)."""
+
+    run_sweep_seconds: float = Field(default=5.0, gt=0)
+    """How long the sweeper rests before it looks again for runs that no worker will end."""
+
+    run_expiry_seconds: float = Field(default=3600.0, gt=0)
+    """How long after its creation an unfinished run that no worker holds has failed."""
 
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     """Longest request body; a longer one is answered 413."""
@@ -53,6 +66,16 @@ class Settings(DatabaseSettings):
 
     retention_interval_seconds: float = Field(default=60.0, gt=0)
     """How long the sweeper rests when it has found nothing more to delete."""
+
+    @property
+    def run_limits(self) -> RunLimits:
+        """How many runs there may be."""
+        return RunLimits(queued=self.run_queue_limit, unfinished_per_user=self.run_queue_limit_per_user)
+
+    @property
+    def run_expiry(self) -> timedelta:
+        """The longest wait for a worker as a duration."""
+        return timedelta(seconds=self.run_expiry_seconds)
 
     @property
     def run_lease(self) -> timedelta:

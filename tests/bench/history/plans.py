@@ -5,6 +5,7 @@ from pydantic import SecretStr
 from contracts.conversations import ItemPut
 from contracts.pages import MAX_PAGE_LIMIT
 from history_service.domain import item_of, max_attempts_error
+from history_service.services.endings import MAX_ENDED
 from history_service.settings import Settings
 from history_service.storage.leases import LeaseStore
 from history_service.storage.roles import DISPATCH_ROLE, USER_ROLE
@@ -50,8 +51,9 @@ async def measured_plans(database: BenchDatabase) -> tuple[NamedPlans, list[str]
             plans["append"] = _taken(explained)
         async with explaining(pool, DISPATCH_ROLE, None) as explained:
             leases = LeaseStore(explained.transaction)
-            await leases.end_abandoned(settings.run_max_attempts, max_attempts_error(settings.run_max_attempts))
-            await leases.claim("bench", settings.run_lease)
+            attempts = settings.run_max_attempts
+            await leases.end_abandoned(attempts, max_attempts_error(attempts), MAX_ENDED)
+            await leases.claim("bench", settings.run_lease, attempts)
             plans["claim"] = _taken(explained)
     for kind, word in (("rare", RARE_WORD), ("common", COMMON_WORD)):
         plan = await explain_search_function(database.superuser_url, user, word, candidates)

@@ -73,6 +73,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         context_messages=3,
         max_body_bytes=64 * 1024,
         max_attachment_bytes=1024 * 1024,
+        run_sweep_seconds=3600,
         blob_url=(tmp_path / "attachments").as_uri(),
     )
 

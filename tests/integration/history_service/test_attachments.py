@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -157,23 +157,22 @@ async def test_somebody_elses_is_forbidden_and_an_unknown_one_not_found(alice: U
     await alice.upload_attachment(payload["id"], b"hello")
     for forbidden in attempts(bob, payload):
         with pytest.raises(HistoryForbiddenError, match="attachment_forbidden"):
-            await forbidden
+            await forbidden()
     for unknown in attempts(bob, payload | {"id": new_id("atc")})[:-1]:
         with pytest.raises(HistoryNotFoundError, match="attachment_not_found"):
-            await unknown
+            await unknown()
     assert await download(alice, payload["id"]) == b"hello"
 
 
-def attempts(user: UserHistory, payload: JsonObject) -> list[asyncio.Task[object]]:
-    wanted = [
-        user.get_attachment(payload["id"]),
-        user.put_attachment(payload),
-        user.upload_attachment(payload["id"], b"hello"),
-        download(user, payload["id"]),
-        user.delete_attachment(payload["id"]),
-        user.create_attachment(payload, 5),
+def attempts(user: UserHistory, payload: JsonObject) -> list[Callable[[], Awaitable[object]]]:
+    return [
+        lambda: user.get_attachment(payload["id"]),
+        lambda: user.put_attachment(payload),
+        lambda: user.upload_attachment(payload["id"], b"hello"),
+        lambda: download(user, payload["id"]),
+        lambda: user.delete_attachment(payload["id"]),
+        lambda: user.create_attachment(payload, 5),
     ]
-    return [asyncio.ensure_future(attempt) for attempt in wanted]
 
 
 async def test_nobody_puts_an_attachment_into_anothers_conversation(alice: UserHistory, bob: UserHistory) -> None:

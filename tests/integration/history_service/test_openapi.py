@@ -168,7 +168,8 @@ OPENAI_MESSAGE: JsonObject = {"type": "message", "role": "user", "content": [{"t
 
 @pytest.fixture
 async def fuzzer(settings: Settings) -> AsyncGenerator[Fuzzer]:
-    app = create_app(settings)
+    # Each preparation leaves a run in progress.
+    app = create_app(settings.model_copy(update={"run_queue_limit_per_user": 1_000_000}))
     async with serve(app) as url, create_http_client(url) as http:
         yield Fuzzer(url, History(http), app.openapi(), asyncio.get_running_loop())
 

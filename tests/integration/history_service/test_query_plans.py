@@ -7,7 +7,8 @@ import pytest
 
 from contracts.conversations import ItemPut
 from contracts.pages import MAX_PAGE_LIMIT
-from history_service.domain import item_of, max_attempts_error
+from history_service.domain import expired_error, item_of, max_attempts_error
+from history_service.services.endings import MAX_ENDED
 from history_service.settings import Settings
 from history_service.storage.leases import LeaseStore
 from history_service.storage.roles import DISPATCH_ROLE, USER_ROLE
@@ -33,9 +34,9 @@ _FILL = """
     FROM generate_series(0, 1999) AS c, generate_series(1, CASE c WHEN 3 THEN 4000 ELSE 8 END) AS p;
     INSERT INTO history.runs (id, conversation_id, user_id, message_position, status, finished_at)
     SELECT 'run_' || c || '_' || p, 'thr_' || c, 'user-' || c % 20, p, 'completed', now()
-    FROM generate_series(0, 1999) AS c, generate_series(1, 2) AS p;
+    FROM generate_series(0, 1999) AS c, generate_series(1, CASE c WHEN 0 THEN 500 ELSE 2 END) AS p;
     INSERT INTO history.runs (id, conversation_id, user_id, message_position)
-    SELECT 'run_' || c, 'thr_' || c, 'user-' || c % 20, 8 FROM generate_series(0, 9) AS c;
+    SELECT 'run_' || c, 'thr_' || c, 'user-' || c % 20, 8 FROM generate_series(0, 999) AS c;
 """
 
 
@@ -87,9 +88,12 @@ async def user_plans(database: Database) -> dict[str, list[Plan]]:
 async def worker_plans(database: Database) -> dict[str, list[Plan]]:
     async with explaining(database, DISPATCH_ROLE, None) as explained:
         leases = LeaseStore(explained.transaction)
-        await leases.end_abandoned(3, max_attempts_error(3))
-        assert await leases.claim("worker", timedelta(seconds=15)) is not None
-        return {"claim": explained.plans}
+        await leases.end_abandoned(3, max_attempts_error(3), MAX_ENDED)
+        assert await leases.claim("worker", timedelta(seconds=15), 3) is not None
+        claim = list(explained.plans)
+        explained.plans.clear()
+        assert await leases.end_expired(timedelta(hours=1), expired_error(), MAX_ENDED) == []
+        return {"claim": claim, "end expired": explained.plans}
 
 
 async def test_hot_statements_read_by_index_alone(database: Database) -> None:
@@ -97,6 +101,29 @@ async def test_hot_statements_read_by_index_alone(database: Database) -> None:
     for act, made in plans.items():
         assert [fault for plan in made for fault in plan.faults(sorted_rows=MAX_PAGE_LIMIT)] == [], act
     assert all(plan.indexes() for made in plans.values() for plan in made[:1])
+
+
+async def test_a_claim_reads_the_head_of_a_long_queue_alone(database: Database) -> None:
+    """The oldest run is in a conversation with many that have ended."""
+    abandoned, claim = (await worker_plans(database))["claim"]
+    for plan in (abandoned, claim):
+        scans = [node for node in plan.nodes() if "Index Name" in node]
+        read = [scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) for scan in scans]
+        assert sum(read) < 20, "\n".join(["of 1,000 queued runs:", *plan.lines()])
+
+
+async def test_room_for_a_run_is_counted_by_index(admin_url: str) -> None:
+    """Counted in the transaction itself: a function's plans are not shown."""
+    scans = """
+        SELECT ARRAY[seq_scan, idx_scan] FROM pg_stat_xact_user_tables
+        WHERE schemaname = 'history' AND relname = 'runs'
+    """
+    async with connected(admin_url) as connection:
+        await connection.execute(f"BEGIN; SET LOCAL ROLE {USER_ROLE}; SET LOCAL app.user_id = 'user-3'")
+        assert await connection.fetchval("SELECT history.run_refusal(1001, 51)") is None
+        assert await connection.fetchval(scans) == [0, 2]
+        assert await connection.fetchval("SELECT history.run_refusal(1001, 50)") == "too_many_runs"
+        assert await connection.fetchval("SELECT history.run_refusal(1000, 51)") == "run_queue_full"
 
 
 async def test_search_finds_words_and_owner_in_one_index(admin_url: str) -> None:

@@ -44,7 +44,7 @@ def test_a_cursor_of_another_conversation_is_refused() -> None:
 def test_items_are_the_same_if_their_json_is(given: dict[str, Any], stored: dict[str, Any], same: bool) -> None:
     payload = user_message(CONVERSATION)
     item = item_of(ItemPut(payload=payload | given), CONVERSATION)
-    assert is_same_item(item, payload | stored, []) is same
+    assert is_same_item(item, payload | stored, [], "completed") is same
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,12 @@ def test_tool_calls_are_compared_as_jsonb_keeps_them(given: float, stored: int, 
     call = ToolCall(id="call_1", name="add", arguments={"n": given})
     payload = user_message(CONVERSATION)
     item = item_of(ItemPut(payload=payload, tool_calls=[call]), CONVERSATION)
-    assert is_same_item(item, payload, [call.model_dump() | {"arguments": {"n": stored}}]) is same
+    kept = [call.model_dump() | {"arguments": {"n": stored}}]
+    assert is_same_item(item, payload, kept, "completed") is same
+
+
+def test_a_cut_off_text_is_another_item_than_the_whole_one() -> None:
+    payload = user_message(CONVERSATION)
+    item = item_of(ItemPut(payload=payload, status="incomplete"), CONVERSATION)
+    assert is_same_item(item, payload, [], "incomplete")
+    assert not is_same_item(item, payload, [], "completed")

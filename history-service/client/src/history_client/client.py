@@ -21,6 +21,7 @@ from contracts.conversations import (
     ItemPut,
     JsonObject,
     Message,
+    MessageStatus,
     ToolCall,
 )
 from contracts.pages import DEFAULT_PAGE_LIMIT, Order, Page
@@ -141,20 +142,31 @@ class UserHistory(SearchCalls, AttachmentCalls, FeedbackCalls, DataCalls, UserCa
         return _ITEM.validate_json(response.content)
 
     async def append_item(
-        self, conversation_id: str, payload: JsonObject, tool_calls: list[ToolCall] | None = None
+        self,
+        conversation_id: str,
+        payload: JsonObject,
+        tool_calls: list[ToolCall] | None = None,
+        *,
+        status: MessageStatus = "completed",
     ) -> JsonObject:
         """Append an item. The very same one again changes nothing; another one with its id: HistoryConflictError."""
         path = path_of("conversations", conversation_id, "items")
-        body = ItemPut(payload=payload, tool_calls=tool_calls or []).model_dump_json()
+        body = ItemPut(payload=payload, tool_calls=tool_calls or [], status=status).model_dump_json()
         response = await self._send("POST", path, principal.CONVERSATIONS_WRITE, body)
         return _ITEM.validate_json(response.content)
 
     async def put_item(
-        self, conversation_id: str, item_id: str, payload: JsonObject, tool_calls: list[ToolCall] | None = None
+        self,
+        conversation_id: str,
+        item_id: str,
+        payload: JsonObject,
+        tool_calls: list[ToolCall] | None = None,
+        *,
+        status: MessageStatus = "completed",
     ) -> JsonObject:
         """Append an item, or replace the one with its id; its position stays. Returns what is stored."""
         path = path_of("conversations", conversation_id, "items", item_id)
-        body = ItemPut(payload=payload, tool_calls=tool_calls or []).model_dump_json()
+        body = ItemPut(payload=payload, tool_calls=tool_calls or [], status=status).model_dump_json()
         response = await self._send("PUT", path, principal.CONVERSATIONS_WRITE, body)
         return _ITEM.validate_json(response.content)
 
@@ -179,7 +191,8 @@ class UserHistory(SearchCalls, AttachmentCalls, FeedbackCalls, DataCalls, UserCa
     async def create_run(self, conversation_id: str, run: RunCreate) -> RunCreated:
         """Store the user's message, the run and, if given, the conversation, all or nothing.
 
-        Repeating it with the same run id returns what was stored the first time.
+        Repeating it with the same run id returns what was stored the first time. While there are too many runs, a new
+        one gives `HistoryBusyError`: `run_queue_full` for everybody's, `too_many_runs` for the user's.
         """
         path = path_of("conversations", conversation_id, "runs")
         response = await self._send("POST", path, principal.RUNS_CREATE, run.model_dump_json())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from contracts.conversations import ItemPut, JsonObject, ToolCall, ToolCallStatus
+from contracts.conversations import ItemPut, JsonObject, MessageStatus, ToolCall, ToolCallStatus
 from history_service.domain import Item, item_of
 from history_service.openai_projection.accepting import part_text
 from history_service.openai_projection.reading import LogRow, call_item_id, openai_items
@@ -13,6 +13,9 @@ from history_service.openai_projection.tool_cards import arguments_of, tool_card
 
 SDK_TOOL_ERROR = "An error occurred while running the tool. Please try again."
 """What `agents.tool.default_tool_error_function` has a model read when a tool raises."""
+
+GIVEN_UP_OUTPUT = "The run ended before the tool answered. Whether it had an effect is not known."
+"""What the model reads of a tool call whose run has ended without its worker."""
 
 
 def drawn(item: JsonObject, conversation_id: str, now: datetime) -> Item:
@@ -32,7 +35,12 @@ def drawn(item: JsonObject, conversation_id: str, now: datetime) -> Item:
         members = _SHOWN[item["role"]](_texts(item["content"]))
     else:
         members = {"type": "sdk_hidden_context", "content": _hidden_text(item)}
-    return item_of(ItemPut(payload=base | members), conversation_id)
+    return item_of(ItemPut(payload=base | members, status=_message_status(item)), conversation_id)
+
+
+def _message_status(item: JsonObject) -> MessageStatus:
+    is_whole = item["type"] != "message" or item["status"] == "completed"
+    return "completed" if is_whole else "incomplete"
 
 
 def _user_message(texts: list[str]) -> JsonObject:
@@ -90,11 +98,23 @@ def without(row: LogRow, number: int) -> Item | None:
         for place, call in enumerate(row.tool_calls)
         if deleted != call_item_id(row, "fcc", place)
     ]
-    if not left:
-        return None
+    return _with_calls(row, left) if left else None
+
+
+def ended(row: LogRow) -> Item:
+    """Return a row after its run has ended without its worker: no tool call of it is in progress any more."""
+    return _with_calls(row, [_given_up(call) if call.status == "in_progress" else call for call in row.tool_calls])
+
+
+def _with_calls(row: LogRow, calls: list[ToolCall]) -> Item:
+    """Return a row with other tool calls. A card that shows its call is drawn anew, any other widget stays."""
     if len(row.tool_calls) == 1 and row.payload.get("widget") == tool_card(row.tool_calls[0]):
-        return _tool_row(row.payload, left[0])
-    return item_of(ItemPut(payload=row.payload, tool_calls=left), row.payload["thread_id"])
+        return _tool_row(row.payload, calls[0])
+    return item_of(ItemPut(payload=row.payload, tool_calls=calls), row.payload["thread_id"])
+
+
+def _given_up(call: ToolCall) -> ToolCall:
+    return call.model_copy(update={"output": GIVEN_UP_OUTPUT, "status": "failed"})
 
 
 def _not_run(call: ToolCall) -> ToolCall:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from contracts.conversations import JsonObject, MessageKind, ToolCall
+from contracts.conversations import JsonObject, MessageKind, MessageStatus, ToolCall
 from history_service.domain import HIDDEN_KINDS
 from history_service.openai_projection.ids import CallPart, call_part_id, message_id
 
@@ -20,6 +20,7 @@ class LogRow:
     content: str
     tool_calls: list[ToolCall]
     payload: JsonObject
+    status: MessageStatus = "completed"
     openai_item: JsonObject | None = None
     """The exact item, if the row was written through the OpenAI-compatible API."""
 
@@ -31,12 +32,12 @@ def openai_items(row: LogRow) -> list[JsonObject]:
     if row.tool_calls:
         return [item for number, call in enumerate(row.tool_calls) for item in _call_items(row, number, call)]
     if row.kind == "user_message":
-        return _message(row.id, "user", list(_user_parts(row.payload)))
+        return _message(row, "user", list(_user_parts(row.payload)))
     if row.kind == "assistant_message":
-        return _message(row.id, "assistant", [_output(text) for text in _part_texts(row.payload)])
+        return _message(row, "assistant", [_output(text) for text in _part_texts(row.payload)])
     if row.kind in HIDDEN_KINDS:
-        return _message(row.id, "system", [_input(row.content)] if row.content else [])
-    return _message(row.id, "assistant", [_output(row.content)] if row.content else [])
+        return _message(row, "system", [_input(row.content)] if row.content else [])
+    return _message(row, "assistant", [_output(row.content)] if row.content else [])
 
 
 def number_in_row(row: LogRow, item_id: str) -> int | None:
@@ -70,10 +71,10 @@ def _call_items(row: LogRow, number: int, call: ToolCall) -> Iterator[JsonObject
         }
 
 
-def _message(row_id: str, role: str, parts: list[JsonObject]) -> list[JsonObject]:
+def _message(row: LogRow, role: str, parts: list[JsonObject]) -> list[JsonObject]:
     if not parts:
         return []
-    return [{"id": message_id(row_id), "type": "message", "status": "completed", "role": role, "content": parts}]
+    return [{"id": message_id(row.id), "type": "message", "status": row.status, "role": role, "content": parts}]
 
 
 def _user_parts(payload: JsonObject) -> Iterator[JsonObject]:

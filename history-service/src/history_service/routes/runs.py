@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from contracts.pages import Order, Page
 from contracts.principal import RUNS_CANCEL, RUNS_CREATE, RUNS_READ
@@ -14,9 +14,16 @@ from history_service.dependencies import (
     Limit,
     RunId,
     acting,
+    resources_of,
 )
 from history_service.domain import is_valid_id
-from history_service.errors import ItemConflictError, RunConflictError, RunForbiddenError
+from history_service.errors import (
+    ItemConflictError,
+    RunConflictError,
+    RunForbiddenError,
+    RunQueueFullError,
+    TooManyRunsError,
+)
 from history_service.json_route import JsonRoute
 from history_service.services.runs import RunService
 from history_service.storage.user import UserAccess
@@ -32,18 +39,22 @@ router = APIRouter(tags=["runs"], route_class=JsonRoute)
     "/conversations/{conversation_id}/runs",
     status_code=201,
     summary="Store a message and queue its run",
-    responses=raises(RunConflictError, RunForbiddenError, ItemConflictError),
+    responses=raises(RunConflictError, RunForbiddenError, ItemConflictError, RunQueueFullError, TooManyRunsError),
 )
 async def create_run(
-    conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)]
+    conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)], request: Request
 ) -> RunCreated:
-    """Store the message, the run and, if given, the conversation in one transaction; idempotent on the run id."""
+    """Store the message, the run and, if given, the conversation in one transaction; idempotent on the run id.
+
+    A new run is refused (429) while too many are queued, or the user has too many unfinished ones.
+    """
+    limits = resources_of(request).settings.run_limits
     if not is_valid_id(new.id):
         raise InvalidRequestError("The run's id is malformed.")
     if new.conversation is not None and new.conversation.id != conversation_id:
         raise InvalidRequestError("The conversation's id is not the one it was sent under.")
     async with user.transaction() as history:
-        return await RunService(history).create(conversation_id, new)
+        return await RunService(history).create(conversation_id, new, limits)
 
 
 @router.get("/conversations/{conversation_id}/runs", summary="List runs")

@@ -5,13 +5,14 @@ from datetime import timedelta
 import structlog
 
 from contracts.principal import RUNS_ITEMS, TASKS
-from contracts.runs import Claim, Lease
+from contracts.runs import TERMINAL_STATUSES, Claim, Lease
 from history_service.domain import max_attempts_error, run_token_seconds
 from history_service.errors import LeaseLostError
+from history_service.services.endings import MAX_ENDED, settle_all
 from history_service.storage.conversations import ConversationStore
 from history_service.storage.leases import ClaimedRun, LeaseStore
 from history_service.storage.messages import MessageStore
-from history_service.storage.roles import USER_ROLE
+from history_service.storage.roles import DISPATCH_ROLE, USER_ROLE
 from service_kit.database import Transaction
 from service_kit.internal_tokens import TokenSigner
 
@@ -45,13 +46,18 @@ class LeaseService:
 
         First ends the runs that were abandoned for good, which may free the ones queued behind them.
         """
-        abandoned = await self._leases.end_abandoned(self._max_attempts, max_attempts_error(self._max_attempts))
-        for run_id in abandoned:
-            log.warning("run_abandoned", run=run_id)
-        claimed = await self._leases.claim(worker_id, self._lease)
+        error = max_attempts_error(self._max_attempts)
+        abandoned = await self._leases.end_abandoned(self._max_attempts, error, MAX_ENDED)
+        if abandoned:
+            await settle_all(self._transaction, abandoned)
+            await self._transaction.assume(DISPATCH_ROLE, None)
+        for ended in abandoned:
+            log.warning("run_abandoned", run=ended.run.id, attempt=ended.run.attempt, status=ended.run.status)
+        claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts)
         if claimed is None:
             return None
-        log.info("run_claimed", run=claimed.run.id, attempt=claimed.run.attempt, worker=worker_id)
+        run = claimed.placed.run
+        log.info("run_claimed", run=run.id, attempt=run.attempt, worker=worker_id)
         return await self._as_user(claimed)
 
     async def renew(self, run_id: str, attempt: int) -> Lease:
@@ -66,22 +72,29 @@ class LeaseService:
         )
 
     async def release(self, run_id: str, attempt: int) -> None:
-        """Give the run back to the queue. Raises LeaseLostError if the attempt does not hold it."""
-        if not await self._leases.release(run_id, attempt):
+        """Give the run back to the queue, or end it if the user wants that.
+
+        Raises LeaseLostError if the attempt does not hold it.
+        """
+        released = await self._leases.release(run_id, attempt)
+        if released is None:
             raise LeaseLostError()
-        log.info("run_released", run=run_id, attempt=attempt)
+        if released.run.status in TERMINAL_STATUSES:
+            await settle_all(self._transaction, [released])
+        log.info("run_released", run=run_id, attempt=attempt, status=released.run.status)
 
     async def _as_user(self, claimed: ClaimedRun) -> Claim:
-        run = claimed.run
+        run = claimed.placed.run
         await self._transaction.assume(USER_ROLE, run.user_id)
         conversation = await ConversationStore(self._transaction, run.user_id).get(run.conversation_id)
         messages = MessageStore(self._transaction, run.user_id)
         return Claim(
             run=run,
             conversation=conversation,
-            context=await messages.context(run.conversation_id, claimed.turn, self._context_messages),
+            context=await messages.context(run.conversation_id, claimed.placed.turn, self._context_messages),
             token=self._token(run.id, run.user_id),
             lease_expires_at=claimed.expires_at,
+            elapsed_seconds=claimed.elapsed_seconds,
         )
 
     def _token(self, run_id: str, user_id: str) -> str:

@@ -4,8 +4,9 @@ import structlog
 
 from contracts.conversations import ItemPut
 from contracts.runs import TERMINAL_STATUSES, Run, RunCreate, RunCreated, RunFinish, RunItemsPut
-from history_service.domain import RunTurn, item_of
+from history_service.domain import RunLimits, RunTurn, item_of
 from history_service.errors import AttemptStaleError, ItemConflictError, RunConflictError, RunFinishedError
+from history_service.services.endings import settle
 from history_service.storage.user import UserTransaction
 
 log = structlog.get_logger(__name__)
@@ -15,21 +16,22 @@ class RunService:
     """Makes, feeds and ends the runs of one user, within one transaction."""
 
     def __init__(self, history: UserTransaction) -> None:
+        self._history = history
         self._conversations = history.conversations
         self._messages = history.messages
         self._runs = history.runs
 
-    async def create(self, conversation_id: str, new: RunCreate) -> RunCreated:
+    async def create(self, conversation_id: str, new: RunCreate, limits: RunLimits) -> RunCreated:
         """Store the message and queue its run; for a new conversation, store that too.
 
         A known run id changes nothing and returns what was stored. The conversation stays locked meanwhile, so that
-        runs are numbered in the order of their messages.
+        runs are numbered in the order of their messages. Raises RunRefusedError if there are too many runs already.
         """
         item = item_of(ItemPut(payload=new.item), conversation_id) if new.item is not None else None
         if new.conversation is not None:
             await self._conversations.ensure(new.conversation)
         position = await self._conversations.lock(conversation_id)
-        known = await self._runs.find(new.id)
+        known = await self._runs.find_or_refuse(new.id, limits)
         if known is not None:
             if known.conversation_id != conversation_id:
                 raise RunConflictError()
@@ -57,12 +59,14 @@ class RunService:
     async def finish(self, run_id: str, finish: RunFinish) -> Run:
         """Store the last items and end the run. Repeating it with the same attempt and status changes nothing.
 
-        Raises AttemptStaleError for another attempt, RunFinishedError if the run has ended otherwise.
+        Raises AttemptStaleError for another attempt and for a run that ended without its worker, whose last items
+        were not stored; RunFinishedError if this attempt has ended it in another way.
         """
         held = await self._runs.hold(run_id, finish.attempt)
         if held is None:
             run = await self._runs.get(run_id)
-            if run.attempt != finish.attempt or run.status not in TERMINAL_STATUSES:
+            is_over = run.attempt == finish.attempt and run.status in TERMINAL_STATUSES
+            if not is_over or not await self._runs.is_ended_by_worker(run_id):
                 raise AttemptStaleError()
             if run.status != finish.status:
                 raise RunFinishedError()
@@ -81,8 +85,11 @@ class RunService:
         cancelled = await self._runs.cancel(run_id)
         if cancelled is None:
             return await self._runs.get(run_id)
-        log.info("run_cancel_requested", run=run_id, status=cancelled.status)
-        return cancelled
+        run = cancelled.run
+        if run.status in TERMINAL_STATUSES:
+            await settle(self._history, cancelled)
+        log.info("run_cancel_requested", run=run_id, status=run.status)
+        return run
 
     async def _store(self, conversation_id: str, turn: RunTurn, items: list[ItemPut]) -> None:
         for item in items:

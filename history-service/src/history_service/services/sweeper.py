@@ -1,4 +1,4 @@
-"""The sweeper: deletes in the background what has expired, in bounded jobs."""
+"""The sweeper: deletes or ends in the background what has expired, in bounded jobs."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,7 +11,9 @@ from prometheus_client import Counter
 from service_kit.database_problems import is_unavailable
 
 SWEPT = Counter(
-    "threadkeep_history_swept_total", "Conversations and other things that the sweeper has deleted.", ["job"]
+    "threadkeep_history_swept_total",
+    "Conversations, runs and other things that the sweeper has deleted or ended.",
+    ["job"],
 )
 FAILURES = Counter("threadkeep_history_sweep_failures_total", "Jobs of the sweeper that failed.", ["job"])
 
@@ -20,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Swept:
-    """What one bounded batch has deleted, and whether there is more to do at once."""
+    """What one bounded batch has deleted or ended, and whether there is more to do at once."""
 
     rows: int
     more: bool
@@ -28,7 +30,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class SweepJob:
-    """Something to keep small. `run` deletes one bounded batch; several instances may call it at the same time."""
+    """Something to keep small. `run` does one bounded batch; several instances may call it at the same time."""
 
     name: str
     run: Callable[[], Awaitable[Swept]]
@@ -43,7 +45,7 @@ class Sweeper:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """End the rest: there is something to delete."""
+        """End the rest: there is something to do."""
         self._woken.set()
 
     async def sweep(self) -> None:
@@ -60,7 +62,7 @@ class Sweeper:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Sweep in the background. At the end, a batch that is being deleted is rolled back."""
+        """Sweep in the background. At the end, a batch that is under way is rolled back."""
         task = asyncio.create_task(self._sweep_again_and_again())
         try:
             yield

@@ -6,11 +6,14 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Double,
     Interval,
+    Select,
     Update,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -19,8 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from contracts.runs import Run, RunError
-from history_service.domain import RunTurn
+from contracts.runs import RunError
 from history_service.storage.runs import (
     CANCELLED,
     FAILED,
@@ -28,9 +30,10 @@ from history_service.storage.runs import (
     IS_IN_PROGRESS,
     IS_QUEUED,
     IS_UNFINISHED,
+    PLACED_RUN_COLUMNS,
     QUEUED,
-    RUN_COLUMNS,
-    run_of,
+    PlacedRun,
+    placed_run_of,
 )
 from history_service.tables import runs
 from service_kit.database import Transaction
@@ -39,28 +42,34 @@ from service_kit.statements import Statement
 _NOW = func.clock_timestamp()
 _EXPIRED = and_(IS_IN_PROGRESS, runs.c.lease_expires_at <= _NOW)
 _UNWANTED = runs.c.cancel_requested_at.is_not(None)
+_IS_HOPELESS = or_(_UNWANTED, runs.c.attempt >= bindparam("max_attempts"))
 _LEASE_END: ColumnElement[Any] = _NOW + bindparam("lease", type_=Interval)
+_ELAPSED_SECONDS = case(
+    (runs.c.attempt == 1, literal_column("0.0", Double)),
+    else_=func.greatest(0, cast(func.extract("epoch", _NOW - runs.c.started_at), Double)),
+).label("elapsed_seconds")
 _IS_HELD = (runs.c.id == bindparam("id"), runs.c.attempt == bindparam("held_attempt"), IS_IN_PROGRESS)
 
 
-def _end_abandoned() -> Update:
-    abandoned = (
-        select(runs.c.id)
-        .where(_EXPIRED, or_(_UNWANTED, runs.c.attempt >= bindparam("max_attempts")))
+def _end(chosen: Select[Any]) -> Update:
+    """End runs, at most `rows` of them. Those that the user wanted to stop are cancelled, the others have failed."""
+    ended = (
+        chosen.limit(bindparam("rows"))
         .with_for_update(skip_locked=True)
-        .cte("abandoned")
+        .cte("ended")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     return (
         update(runs)
-        .where(runs.c.id == abandoned.c.id)
+        .where(runs.c.id == ended.c.id)
         .values(
             status=case((_UNWANTED, CANCELLED), else_=FAILED),
             error=case((_UNWANTED, null()), else_=bindparam("new_error", type_=runs.c.error.type)),
             finished_at=_NOW,
             lease_expires_at=null(),
+            worker_id=null(),
         )
-        .returning(runs.c.id)
+        .returning(*PLACED_RUN_COLUMNS)
     )
 
 
@@ -69,6 +78,8 @@ def _claim() -> Update:
     waits = (
         select(older.c.id)
         .where(
+            # The owner too: there is an index of what is unfinished, by owner and conversation.
+            older.c.user_id == runs.c.user_id,
             older.c.conversation_id == runs.c.conversation_id,
             older.c.number < runs.c.number,
             older.c.status.in_([QUEUED, IN_PROGRESS]),
@@ -77,7 +88,7 @@ def _claim() -> Update:
     )
     oldest = (
         select(runs.c.id)
-        .where(IS_UNFINISHED, or_(IS_QUEUED, _EXPIRED), ~waits)
+        .where(IS_UNFINISHED, or_(IS_QUEUED, and_(_EXPIRED, ~_IS_HOPELESS)), ~waits)
         .order_by(runs.c.number)
         .limit(literal_column("1"))
         .with_for_update(of=runs, skip_locked=True)
@@ -94,11 +105,22 @@ def _claim() -> Update:
             lease_expires_at=_LEASE_END,
             started_at=func.coalesce(runs.c.started_at, _NOW),
         )
-        .returning(*RUN_COLUMNS, runs.c.message_position, runs.c.lease_expires_at)
+        .returning(*PLACED_RUN_COLUMNS, runs.c.lease_expires_at, _ELAPSED_SECONDS)
     )
 
 
-_END_ABANDONED = Statement(_end_abandoned())
+_END_ABANDONED = Statement(_end(select(runs.c.id).where(_EXPIRED, _IS_HOPELESS)))
+_END_EXPIRED = Statement(
+    _end(
+        select(runs.c.id)
+        .where(
+            IS_UNFINISHED,
+            or_(IS_QUEUED, _EXPIRED),
+            runs.c.created_at <= _NOW - bindparam("expiry", type_=Interval),
+        )
+        .order_by(runs.c.number)
+    )
+)
 _CLAIM = Statement(_claim())
 _RENEW = Statement(
     update(runs)
@@ -115,16 +137,20 @@ _RELEASE = Statement(
         lease_expires_at=null(),
         worker_id=null(),
     )
+    .returning(*PLACED_RUN_COLUMNS)
 )
 
 
 @dataclass(frozen=True)
 class ClaimedRun:
-    """A run that a worker now holds, until `expires_at` by the database's clock."""
+    """A run that a worker now holds, until `expires_at` by the database's clock.
 
-    run: Run
-    turn: RunTurn
+    `elapsed_seconds` is how long ago the run's first attempt began.
+    """
+
+    placed: PlacedRun
     expires_at: datetime
+    elapsed_seconds: float
 
 
 @dataclass(frozen=True)
@@ -142,24 +168,28 @@ class LeaseStore:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def end_abandoned(self, max_attempts: int, error: RunError) -> list[str]:
-        """End runs whose lease has expired and that nobody shall claim again; returns their ids.
+    async def end_abandoned(self, max_attempts: int, error: RunError, rows: int) -> list[PlacedRun]:
+        """End up to `rows` runs whose lease has expired and that nobody shall claim again.
 
         Those that the user wanted to stop are cancelled, those that have used up their attempts have failed.
         """
-        ended = await self._transaction.rows(_END_ABANDONED, max_attempts=max_attempts, new_error=error.model_dump())
-        return [row["id"] for row in ended]
+        values = {"max_attempts": max_attempts, "new_error": error.model_dump(), "rows": rows}
+        return [placed_run_of(row) for row in await self._transaction.rows(_END_ABANDONED, **values)]
 
-    async def claim(self, worker_id: str, lease: timedelta) -> ClaimedRun | None:
-        """Give the oldest claimable run to a worker: queued, or with an expired lease.
+    async def end_expired(self, expiry: timedelta, error: RunError, rows: int) -> list[PlacedRun]:
+        """End up to `rows` unfinished runs that were created so long ago and that no worker holds, oldest first."""
+        values = {"expiry": expiry, "new_error": error.model_dump(), "rows": rows}
+        return [placed_run_of(row) for row in await self._transaction.rows(_END_EXPIRED, **values)]
+
+    async def claim(self, worker_id: str, lease: timedelta, max_attempts: int) -> ClaimedRun | None:
+        """Give the oldest claimable run to a worker: queued, or with an expired lease and attempts left.
 
         A run waits while an older one of its conversation is unfinished. Runs that others hold locked are passed over.
         """
-        row = await self._transaction.row(_CLAIM, new_worker=worker_id, lease=lease)
+        row = await self._transaction.row(_CLAIM, new_worker=worker_id, lease=lease, max_attempts=max_attempts)
         if row is None:
             return None
-        run = run_of(row)
-        return ClaimedRun(run, RunTurn(run.id, row["message_position"]), row["lease_expires_at"])
+        return ClaimedRun(placed_run_of(row), row["lease_expires_at"], row["elapsed_seconds"])
 
     async def renew(self, run_id: str, attempt: int, lease: timedelta) -> RenewedLease | None:
         """Renew the lease of an attempt, also a late one that nobody has taken over; None if it is lost."""
@@ -168,6 +198,7 @@ class LeaseStore:
             return None
         return RenewedLease(row["user_id"], row["lease_expires_at"], row["cancel_requested_at"] is not None)
 
-    async def release(self, run_id: str, attempt: int) -> bool:
-        """Give a run back to the queue, or end it if the user wanted that; False if the lease is lost."""
-        return await self._transaction.execute(_RELEASE, id=run_id, held_attempt=attempt) > 0
+    async def release(self, run_id: str, attempt: int) -> PlacedRun | None:
+        """Give a run back to the queue, or end it if the user wanted that; None if the lease is lost."""
+        row = await self._transaction.row(_RELEASE, id=run_id, held_attempt=attempt)
+        return None if row is None else placed_run_of(row)

@@ -37,7 +37,7 @@ IN_CONVERSATION = (
 )
 IS_OWN = (*IN_CONVERSATION, messages.c.id == bindparam("id"))
 
-DERIVED = ("role", "kind", "content", "tool_calls", "payload", "hidden", "created_at")
+DERIVED = ("role", "kind", "content", "tool_calls", "payload", "hidden", "created_at", "status")
 """Columns that an item gives."""
 
 _GIVEN: dict[str, ColumnElement[Any]] = {name: bindparam(name, type_=messages.c[name].type) for name in DERIVED}
@@ -49,7 +49,7 @@ _TURN = bindparam("turn", type_=BigInteger)
 
 GET = Statement(select(messages.c.payload).where(*IS_OWN))
 GET_TEXT = Statement(select(cast(messages.c.payload, Text)).where(*IS_OWN))
-GET_CONTENT = Statement(select(messages.c.payload, messages.c.tool_calls).where(*IS_OWN))
+GET_CONTENT = Statement(select(messages.c.payload, messages.c.tool_calls, messages.c.status).where(*IS_OWN))
 DELETE = Statement(delete(messages).where(*IS_OWN))
 OWNS_CONVERSATION = Statement(
     select(true()).where(

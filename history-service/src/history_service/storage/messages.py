@@ -40,7 +40,7 @@ class MessageStore:
         position = await self._append(conversation_id, item)
         if position is None:
             there = await self._transaction.row(sql.GET_CONTENT, **self._key(conversation_id, item.id))
-            if there is None or not is_same_item(item, there["payload"], there["tool_calls"]):
+            if there is None or not is_same_item(item, there["payload"], there["tool_calls"], there["status"]):
                 raise ItemConflictError()
         return position
 
@@ -155,6 +155,7 @@ class MessageStore:
             "payload": item.payload,
             "hidden": item.hidden,
             "created_at": item.created_at,
+            "status": item.status,
             "run_id": run.run_id if run else None,
             "turn": run.message_position if run else None,
         }

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from contracts.conversations import JsonObject, ToolCall, ToolCallStatus
 from contracts.pages import Order
-from history_service.domain import Item
+from history_service.domain import Item, RunTurn
 from history_service.openai_projection.ids import rows_named_by
 from history_service.openai_projection.reading import LogRow
 from history_service.storage.message_statements import DERIVED, IN_CONVERSATION, IS_OWN
@@ -31,6 +31,7 @@ _COLUMNS = (
     messages.c.content,
     messages.c.tool_calls,
     messages.c.payload,
+    messages.c.status,
     messages.c.openai_item,
 )
 _BOUNDARY = bindparam("boundary", type_=BigInteger)
@@ -70,6 +71,18 @@ _CALL = Statement(
     )
     .order_by(messages.c.position.desc())
     .limit(1)
+)
+_OPEN_CALLS = Statement(
+    select(*_COLUMNS)
+    .where(
+        *IN_CONVERSATION,
+        messages.c.turn == bindparam("turn", type_=BigInteger),
+        messages.c.run_id == bindparam("run_id"),
+        messages.c.kind != "client_tool_call",
+        messages.c.tool_calls.contains(bindparam("call", type_=JSONB)),
+    )
+    .order_by(messages.c.position)
+    .with_for_update()
 )
 _COUNT = Statement(
     update(conversations)
@@ -129,6 +142,14 @@ class OpenAIItemStore:
         )
         return None if row is None else _log_row(row)
 
+    async def open_calls(self, conversation_id: str, run: RunTurn) -> list[LogRow]:
+        """Return, locked, the rows of a run with a tool call in progress; not those that the browser is to execute."""
+        place = {"turn": run.message_position, "run_id": run.run_id}
+        rows = await self._transaction.rows(
+            _OPEN_CALLS, **self._in(conversation_id), **place, call=[{"status": "in_progress"}]
+        )
+        return [_log_row(row) for row in rows]
+
     async def append(self, conversation_id: str, last_position: int, rows: list[NewRow]) -> None:
         """Append rows after the last position of a conversation that this transaction has locked."""
         await self._transaction.execute(_COUNT, **self._in(conversation_id), count=len(rows))
@@ -154,6 +175,7 @@ class OpenAIItemStore:
             "payload": item.payload,
             "hidden": item.hidden,
             "created_at": item.created_at,
+            "status": item.status,
             "openai_item": openai_item,
         }
 

@@ -1,23 +1,37 @@
 """Runs of one user."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
 from asyncpg import Record
-from sqlalchemy import ClauseElement, String, bindparam, case, func, literal_column, null, select, update
+from sqlalchemy import (
+    ClauseElement,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from contracts.pages import Order, Page
 from contracts.runs import Run, RunFinish
-from history_service.domain import RunTurn
-from history_service.errors import InvalidCursorError
+from history_service.domain import RunLimits, RunTurn
+from history_service.errors import InvalidCursorError, RunQueueFullError, RunRefusedError, TooManyRunsError
 from history_service.storage.roles import absent_conversation, absent_run
 from history_service.tables import conversations, runs
 from service_kit.database import Transaction
 from service_kit.statements import Statement
 
 RUN_COLUMNS = tuple(runs.c[name] for name in Run.model_fields)
+PLACED_RUN_COLUMNS = (*RUN_COLUMNS, runs.c.message_position)
 QUEUED, IN_PROGRESS, CANCELLED, FAILED = (
     literal_column(f"'{status}'", String) for status in ("queued", "in_progress", "cancelled", "failed")
 )
@@ -40,6 +54,7 @@ _INSERT = Statement(
     .returning(*RUN_COLUMNS)
 )
 _GET = Statement(select(*RUN_COLUMNS).where(*_IS_OWN))
+_WORKER = Statement(select(runs.c.worker_id).where(*_IS_OWN))
 _NUMBER = Statement(select(runs.c.number).where(*_IN_CONVERSATION, runs.c.id == bindparam("id")))
 _CANCEL = Statement(
     update(runs)
@@ -49,8 +64,9 @@ _CANCEL = Statement(
         status=case((_ENDS_AT_ONCE, CANCELLED), else_=runs.c.status),
         finished_at=case((_ENDS_AT_ONCE, _NOW), else_=null()),
         lease_expires_at=case((_ENDS_AT_ONCE, null()), else_=runs.c.lease_expires_at),
+        worker_id=case((_ENDS_AT_ONCE, null()), else_=runs.c.worker_id),
     )
-    .returning(*RUN_COLUMNS)
+    .returning(*PLACED_RUN_COLUMNS)
 )
 _HOLD = Statement(
     select(runs.c.conversation_id, runs.c.message_position)
@@ -76,6 +92,19 @@ _OWNS_CONVERSATION = Statement(
 )
 
 
+def _find_or_refuse() -> ClauseElement:
+    limits = (bindparam("queued", type_=Integer), bindparam("unfinished_per_user", type_=Integer))
+    refusal = case((runs.c.id.is_(None), func.history.run_refusal(*limits))).label("refusal")
+    asked = select(literal_column("1", Integer).label("once")).subquery("asked")
+    return select(refusal, *RUN_COLUMNS).select_from(asked.outerjoin(runs, and_(*_IS_OWN)))
+
+
+_FIND_OR_REFUSE = Statement(_find_or_refuse())
+_REFUSALS: Mapping[str, type[RunRefusedError]] = {
+    refusal.code: refusal for refusal in (RunQueueFullError, TooManyRunsError)
+}
+
+
 def _list(order: Order, *, after: bool, active: bool) -> ClauseElement:
     number = runs.c.number
     statement = select(*RUN_COLUMNS).where(*_IN_CONVERSATION)
@@ -98,6 +127,19 @@ def run_of(row: Mapping[Any, Any] | Record) -> Run:
     return Run.model_validate({name: row[name] for name in Run.model_fields})
 
 
+@dataclass(frozen=True)
+class PlacedRun:
+    """A run, and its place in its conversation."""
+
+    run: Run
+    turn: RunTurn
+
+
+def placed_run_of(row: Record) -> PlacedRun:
+    """Return what a row of `PLACED_RUN_COLUMNS` (and maybe more) tells of."""
+    return PlacedRun(run_of(row), RunTurn(row["id"], row["message_position"]))
+
+
 class RunStore:
     """The user's runs, within one transaction that acts as the user."""
 
@@ -112,9 +154,24 @@ class RunStore:
             raise await absent_run(self._transaction, run_id)
         return run
 
+    async def find_or_refuse(self, run_id: str, limits: RunLimits) -> Run | None:
+        """Return a run; None if there is no such one, and room for it. Raises RunRefusedError if there is no room.
+
+        Of one user, one transaction at a time gets this None, so that no more than the limit come to be. For the queue
+        of everybody each counts by itself: it can grow beyond its limit by as many runs as are created at the moment.
+        """
+        (row,) = await self._transaction.rows(_FIND_OR_REFUSE, id=run_id, user_id=self._user_id, **asdict(limits))
+        if row["refusal"] is not None:
+            raise _REFUSALS[row["refusal"]]()
+        return None if row["id"] is None else run_of(row)
+
     async def find(self, run_id: str) -> Run | None:
         """Return a run, or None."""
         return await self._one(_GET, id=run_id)
+
+    async def is_ended_by_worker(self, run_id: str) -> bool:
+        """Tell of an ended run whether its worker has ended it: whatever else ends one, takes the worker away."""
+        return await self._transaction.value(_WORKER, id=run_id, user_id=self._user_id) is not None
 
     async def get(self, run_id: str) -> Run:
         """Return a run. Raises its absence."""
@@ -141,12 +198,13 @@ class RunStore:
         data = [run_of(row) for row in rows[:limit]]
         return Page(data=data, has_more=len(rows) > limit, after=data[-1].id if data else None)
 
-    async def cancel(self, run_id: str) -> Run | None:
+    async def cancel(self, run_id: str) -> PlacedRun | None:
         """Ask an unfinished run to end; None if there is no such one.
 
         A queued run ends at once, and so does one whose lease has expired: its worker cannot write any more.
         """
-        return await self._one(_CANCEL, id=run_id)
+        row = await self._transaction.row(_CANCEL, id=run_id, user_id=self._user_id)
+        return None if row is None else placed_run_of(row)
 
     async def hold(self, run_id: str, attempt: int) -> tuple[str, RunTurn] | None:
         """Keep the run with this attempt until the transaction ends: no claim can take it meanwhile.

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB, TSVECTOR
 from sqlmodel import Field, SQLModel
 
-from contracts.conversations import MessageKind, Role
+from contracts.conversations import MessageKind, MessageStatus, Role
 from history_service.tables.schema import SCHEMA, belongs_to_conversation, one_of
 
 _OWNER = f"array_to_tsvector(ARRAY[{SCHEMA}.owner_lexeme((user_id)::text)])"
@@ -42,6 +42,7 @@ class MessageRow(SQLModel, table=True):
         CheckConstraint("position > 0", name="messages_position_check"),
         CheckConstraint(one_of("role", Role), name="messages_role_check"),
         CheckConstraint(one_of("kind", MessageKind), name="messages_kind_check"),
+        CheckConstraint(one_of("status", MessageStatus), name="messages_status_check"),
         CheckConstraint("jsonb_typeof(tool_calls) = 'array'", name="messages_tool_calls_check"),
         CheckConstraint("json_typeof(payload) = 'object'", name="messages_payload_check"),
         CheckConstraint("json_typeof(openai_item) = 'object'", name="messages_openai_item_check"),
@@ -58,6 +59,7 @@ class MessageRow(SQLModel, table=True):
     content: str
     tool_calls: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
     payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    status: str = Field(sa_column_kwargs={"server_default": "completed"})
     openai_item: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     hidden: bool
     run_id: str | None = None

@@ -19,6 +19,11 @@ class RunRow(SQLModel, table=True):
         belongs_to_conversation("runs_conversation"),
         UniqueConstraint("conversation_id", "number", name="runs_order"),
         Index("runs_unfinished", "number", postgresql_where=text("status IN ('queued', 'in_progress')")),
+        Index(
+            "runs_unfinished_by_conversation",
+            *("user_id", "conversation_id", "number"),
+            postgresql_where=text("status IN ('queued', 'in_progress')"),
+        ),
         Index("runs_one_active", "conversation_id", unique=True, postgresql_where=text("status = 'in_progress'")),
         CheckConstraint(one_of("status", RunStatus), name="runs_status_check"),
         CheckConstraint("attempt >= 0", name="runs_attempt_check"),
