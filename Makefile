@@ -7,10 +7,11 @@ SERVICES = gateway chat-service history-service agent-worker
 EXPORT = $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt
 
 # Settings that may be given on the command line: make up UI=0 WORKERS=3
-export UI WORKERS MESSAGES ROUNDS SECONDS CONCURRENCY BENCH_FOLDER
+export UI WORKERS MESSAGES ROUNDS SECONDS CONCURRENCY BENCH_FOLDER TOKENS_PER_SECOND
+export RUNS STREAMS SEED FAULT_SECONDS RUN_LEASE_SECONDS ONLY RECOVERY
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check openapi fuzz bench bench-history faults lock keys clean
+.PHONY: help up down test check openapi fuzz bench bench-relay bench-history faults lock keys clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,15 +49,17 @@ fuzz: ## Send CASES (500) generated requests to each operation of the history-se
 	@$(BOOTSTRAP) built
 	@$(BIN)/pytest tests/integration/history_service/test_openapi.py --fuzz-cases=$(or $(CASES),500)
 
-bench: ## Measure latency and throughput on the running machine
+bench: bench-relay ## The same as bench-relay
+
+bench-relay: ## Measure what a token and a message cost, beside a single process (STREAMS, ROUNDS)
 	@$(BOOTSTRAP) built
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.relay
 
 bench-history: ## Measure the history-service at 10,000 and at MESSAGES (10,000,000) messages
 	@$(BOOTSTRAP) built
 	@$(BIN)/python -m tests.bench.history
 
-faults: ## Kill, cut and restart parts under load, and count what was lost
+faults: ## Kill, freeze, cut under load, and count what was lost (RUNS, SEED; RECOVERY=1: time it)
 	@$(BOOTSTRAP) built
 	@$(BIN)/python -m tests.faults
 

@@ -1,1 +1,1 @@
-"""Speed, as ratios taken in one run: `make bench`."""
+"""Speed, as ratios taken in one run: `make bench-relay`, `make bench-history`."""

@@ -6,6 +6,8 @@ import aiohttp
 from starlette.types import Send
 
 from contracts.frames import KEEP_ALIVE
+from gateway.forwarding.connection import Exchange
+from gateway.forwarding.outlet import Outlet
 
 _FRAME_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _LONGEST_FRAME_END = 3
@@ -21,42 +23,58 @@ async def relay_bytes(content: aiohttp.StreamReader, send: Send) -> None:
 
 
 class EventRelay:
-    """Passes an event stream on unparsed, with a comment whenever it has been silent for too long.
+    """Passes an exchange's body on unparsed; an event stream gets a comment whenever it has been silent for too long.
 
     A comment may only stand between two frames. The relay keeps no more than the last bytes it has sent, to see
-    whether a frame has ended there.
+    whether a frame has ended there. While the caller is behind, nothing is read: silence is counted from then on.
     """
 
-    def __init__(self, send: Send, keepalive_seconds: float) -> None:
+    def __init__(
+        self, exchange: Exchange, send: Send, *, silence_seconds: float, comment_seconds: float | None
+    ) -> None:
+        self._exchange = exchange
         self._send = send
-        self._interval = keepalive_seconds
-        self._clock = asyncio.get_running_loop().time
+        self._silence = silence_seconds
+        self._interval = comment_seconds or silence_seconds
+        self._comments = comment_seconds is not None
+        self._loop = asyncio.get_running_loop()
+        self._outlet = Outlet(send, on_drained=self._go_on, on_failure=exchange.fail)
         self._tail = b"\n\n"
-        self._last_sent = self._clock()
-        # Two tasks send; without the lock a comment that waits for a slow caller could slip into a frame.
-        self._sending = asyncio.Lock()
+        self._received = self._sent = self._loop.time()
 
-    async def run(self, content: aiohttp.StreamReader) -> None:
-        """Relay until the stream ends. An end of its own accord is passed on, a broken one is raised."""
-        keeper = asyncio.create_task(self._keep_alive())
+    async def run(self) -> None:
+        """Relay until the body ends. An end of its own accord is passed on; a broken one is raised, as is silence."""
+        self._timer = self._loop.call_at(self._next_look(), self._look)
         try:
-            while chunk := await content.readany():
-                async with self._sending:
-                    await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    self._tail = (self._tail + chunk if len(chunk) < _LONGEST_FRAME_END else chunk)[
-                        -_LONGEST_FRAME_END:
-                    ]
-                self._last_sent = self._clock()
+            await self._exchange.deliver(self._pass_on)
+            await self._outlet.finish()
         finally:
-            keeper.cancel()
+            self._timer.cancel()
+            await self._outlet.close()
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(max(self._last_sent + self._interval - self._clock(), 0))
-            async with self._sending:
-                if self._clock() - self._last_sent < self._interval:
-                    continue
-                if self._tail.endswith(_FRAME_ENDS):
-                    await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
-                self._last_sent = self._clock()
+    def _pass_on(self, piece: bytes) -> bool:
+        self._received = self._sent = self._loop.time()
+        self._tail = (piece if len(piece) >= _LONGEST_FRAME_END else self._tail + piece)[-_LONGEST_FRAME_END:]
+        return self._outlet.write(piece)
+
+    def _go_on(self) -> None:
+        self._received = self._sent = self._loop.time()
+        self._exchange.resume()
+
+    def _next_look(self) -> float:
+        return min(self._received + self._silence, self._sent + self._interval)
+
+    def _look(self) -> None:
+        """Comment on silence, or end it."""
+        now = self._loop.time()
+        if self._outlet.is_behind:
+            self._received = self._sent = now
+        elif now >= self._received + self._silence:
+            self._exchange.fail(TimeoutError())
+            return
+        elif now >= self._sent + self._interval:
+            if self._comments and self._tail.endswith(_FRAME_ENDS):
+                self._outlet.write(KEEP_ALIVE)
+            self._sent = now
+        self._timer = self._loop.call_at(self._next_look(), self._look)

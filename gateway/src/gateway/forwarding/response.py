@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import UpstreamFailedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.forwarding.body import RequestBody
+from gateway.forwarding.connection import BrokenAnswerError, Exchange, UnreachableError
 from gateway.forwarding.headers import request_headers, response_headers
 from gateway.forwarding.relay import EventRelay, relay_bytes
 from gateway.forwarding.targets import Target
@@ -21,9 +22,12 @@ from service_kit.requests import request_id_of
 log = structlog.get_logger(__name__)
 
 
+_FAILURES = (aiohttp.ClientError, UnreachableError, BrokenAnswerError, TimeoutError)
+
+
 def _problem_of(error: Exception) -> ProblemError:
     """Return what the caller is told of a request that failed before its answer began."""
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+    if isinstance(error, UnreachableError | aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return UpstreamUnavailableError(headers={"Retry-After": "1"})
     if isinstance(error, TimeoutError):
         return UpstreamTimeoutError()
@@ -80,29 +84,33 @@ class ForwardedResponse(Response):
         finally:
             answer.close()
 
-    async def _request(self, scope: Scope, body: RequestBody) -> aiohttp.ClientResponse:
+    async def _request(self, scope: Scope, body: RequestBody) -> aiohttp.ClientResponse | Exchange:
         token = self._upstreams.token_for(self._user_id, self._target)
         headers = request_headers(scope["headers"], token, request_id_of(scope))
         content = await body.open()
         try:
-            return await self._upstreams.request(
-                self._target, scope["method"], self._path + _query_of(scope), headers, content
-            )
-        except (aiohttp.ClientError, TimeoutError) as error:
+            ask = self._upstreams.stream if self._target.streams else self._upstreams.request
+            return await ask(self._target, scope["method"], self._path + _query_of(scope), headers, content)
+        except _FAILURES as error:
             if body.failure is not None:
                 raise body.failure from error
             log.warning("upstream_request_failed", service=self._target.service, error=type(error).__name__)
             raise _problem_of(error) from error
 
-    async def _relay(self, answer: aiohttp.ClientResponse, send: Send) -> None:
+    async def _relay(self, answer: aiohttp.ClientResponse | Exchange, send: Send) -> None:
         headers, is_stream = response_headers(answer.raw_headers)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
-            if is_stream:
-                await EventRelay(send, self._settings.keepalive_seconds).run(answer.content)
+            if isinstance(answer, Exchange):
+                await EventRelay(
+                    answer,
+                    send,
+                    silence_seconds=self._settings.stream_idle_seconds,
+                    comment_seconds=self._settings.keepalive_seconds if is_stream else None,
+                ).run()
             else:
                 await relay_bytes(answer.content, send)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except _FAILURES as error:
             log.warning("upstream_broke_off", service=self._target.service, error=type(error).__name__)
 
 

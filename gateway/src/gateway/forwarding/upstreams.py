@@ -1,5 +1,6 @@
 """The services inside, and the tokens by which the gateway acts for a user there."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from yarl import URL
 
 from contracts.principal import MAX_TOKEN_SECONDS, Service
 from gateway.cache import ExpiringCache
+from gateway.forwarding.connection import IDLE_CONNECTION_SECONDS, ConnectionPool, Exchange
 from gateway.forwarding.targets import Target
 from gateway.settings import Settings
 from service_kit.http import CONNECT_TIMEOUT_SECONDS
@@ -20,15 +22,15 @@ TOKEN_REUSE_SECONDS = MAX_TOKEN_SECONDS - 20
 """How long a signed token is used again: it arrives with at least 20 s to live."""
 
 TOKEN_CACHE_ENTRIES = 10_000
-IDLE_CONNECTION_SECONDS = 30
 _AUTOMATIC_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class Upstreams:
-    """One pool of connections to all services.
+    """One pool of connections to all services, and others for what may be an event stream.
 
-    It is aiohttp's own client: a gateway's work is little else than this call, and httpx on top of the same
-    transport halves the number of requests that one process can forward.
+    The first is aiohttp's own client: a gateway's work is little else than this call, and httpx on top of the same
+    transport halves the number of requests that one process can forward. Streams have connections of ours, which pass
+    each piece on in the callback that brings it.
     """
 
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
@@ -40,8 +42,13 @@ class Upstreams:
             "history-service": str(settings.history_url).rstrip("/"),
             "task-tools": str(settings.tools_url).rstrip("/"),
         }
-        self._answering = _silence_of(settings.upstream_response_seconds)
-        self._streaming = _silence_of(settings.stream_idle_seconds)
+        self._answering = aiohttp.ClientTimeout(
+            total=None, connect=CONNECT_TIMEOUT_SECONDS, sock_read=settings.upstream_response_seconds
+        )
+        self._stream_silence = settings.stream_idle_seconds
+        self._pools: Mapping[Service, ConnectionPool] = {
+            service: ConnectionPool(base, settings.upstream_connections) for service, base in self._bases.items()
+        }
 
     @classmethod
     @asynccontextmanager
@@ -57,7 +64,12 @@ class Upstreams:
             skip_auto_headers=_AUTOMATIC_HEADERS,
             trust_env=False,
         ) as session:
-            yield cls(session, settings)
+            upstreams = cls(session, settings)
+            try:
+                yield upstreams
+            finally:
+                for pool in upstreams._pools.values():
+                    pool.close()
 
     def token_for(self, user_id: str, target: Target) -> str:
         """Return a token with the target's one scope; signed anew only when the last one is about to end."""
@@ -86,15 +98,32 @@ class Upstreams:
             headers=headers,
             data=body or None,
             allow_redirects=False,
-            timeout=self._streaming if target.streams else self._answering,
+            timeout=self._answering,
         )
+
+    async def stream(
+        self,
+        target: Target,
+        method: str,
+        path_and_query: str,
+        headers: CIMultiDict[str],
+        body: bytes | AsyncIterator[bytes],
+    ) -> Exchange:
+        """Do what `request` does for an answer that may be an event stream.
+
+        Raises UnreachableError, BrokenAnswerError and TimeoutError, and what `body` raises.
+        """
+        exchange = await self._pools[target.service].begin()
+        try:
+            async with asyncio.timeout(self._stream_silence):
+                await exchange.send(method, path_and_query, headers, body)
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
 
     async def ping(self, service: Service) -> None:
         """Ask a service whether it is alive. Raises if it does not say so."""
         url = self._bases[service] + "/healthz"
         async with self._session.get(url, allow_redirects=False, raise_for_status=True):
             pass
-
-
-def _silence_of(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS, sock_read=seconds)

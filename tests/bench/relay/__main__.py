@@ -1,0 +1,195 @@
+"""`make bench-relay`: what a token and a message cost, per process, beside a single process without any of it.
+
+Settings (environment): STREAMS (20) answers at once, ROUNDS (3), TOKENS_PER_SECOND (50) of the demo model. Figures are
+medians over the rounds with their spread; ratios are of figures of one round. Compare figures of one run only.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.figures import spread, verdict
+from tests.bench.relay.contestants import (
+    BASELINE,
+    PROCESSES,
+    RELAY,
+    Baseline,
+    Product,
+    load,
+    running_baseline,
+    running_product,
+)
+from tests.bench.relay.rounds import LONG, SHORT, Costs, ask_at_once, first_texts, measure_costs
+
+CROWD = 50
+"""Streams started at once for the first text."""
+
+ALONE_TRIES = 10
+"""In each round, one after the other, ours and the baseline's in turn."""
+
+FEW_TOKENS = 10
+PAUSE_SECONDS = 1.0
+"""Between two figures, so that what a run's end leaves to do is not part of the next one."""
+
+RELAY_LIMIT, RELAY_GOAL = 0.35, 0.25
+ALL_GOAL = 1.3
+MESSAGE_MILLISECONDS = 20.0
+LATER_MILLISECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """How many answers at once, how often, and how fast."""
+
+    streams: int
+    rounds: int
+    tokens_per_second: int
+
+
+@dataclass(frozen=True)
+class FirstTexts:
+    """Seconds to the first text in one round: alone (the median of several tries), and in a crowd."""
+
+    alone: float
+    crowd: list[float]
+
+
+@dataclass
+class Results:
+    """One entry a round."""
+
+    ours: list[Costs] = field(default_factory=list[Costs])
+    baseline: list[Costs] = field(default_factory=list[Costs])
+    our_texts: list[FirstTexts] = field(default_factory=list[FirstTexts])
+    baseline_texts: list[FirstTexts] = field(default_factory=list[FirstTexts])
+
+
+async def main(settings: BenchSettings) -> None:
+    """Warm up, play the rounds, print the tables and the verdicts."""
+    speed = settings.tokens_per_second
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with (
+            running_baseline(folder, tokens_per_second=speed) as baseline,
+            running_product(folder, streams=max(settings.streams, CROWD), tokens_per_second=speed) as product,
+        ):
+            results = await _measure(product, baseline, settings)
+    sys.stdout.write("\n".join(_report(results, settings)) + "\n")
+
+
+async def _measure(product: Product, baseline: Baseline, settings: BenchSettings) -> Results:
+    results = Results()
+    _say("warming up")
+    for contestant in (product, baseline):
+        await ask_at_once(contestant, max(settings.streams, CROWD), FEW_TOKENS)
+    for number in range(1, settings.rounds + 1):
+        _say(f"round {number} of {settings.rounds}, {load()}")
+        turns = [(baseline, results.baseline), (product, results.ours)]
+        for contestant, costs in turns if number % 2 else reversed(turns):
+            await asyncio.sleep(PAUSE_SECONDS)
+            costs.append(await measure_costs(contestant, settings.streams))
+        ours, theirs = await _first_texts(product, baseline)
+        results.our_texts.append(ours)
+        results.baseline_texts.append(theirs)
+    return results
+
+
+async def _first_texts(product: Product, baseline: Baseline) -> tuple[FirstTexts, FirstTexts]:
+    alone: dict[Product | Baseline, list[float]] = {product: [], baseline: []}
+    crowd: dict[Product | Baseline, list[float]] = {}
+    for _ in range(ALONE_TRIES):
+        for contestant, seconds in alone.items():
+            seconds += await first_texts(contestant, 1, FEW_TOKENS)
+    for contestant in alone:
+        await asyncio.sleep(PAUSE_SECONDS)
+        crowd[contestant] = await first_texts(contestant, CROWD, FEW_TOKENS)
+    ours, theirs = (FirstTexts(statistics.median(alone[each]), crowd[each]) for each in (product, baseline))
+    return ours, theirs
+
+
+def _report(results: Results, settings: BenchSettings) -> list[str]:
+    title = f"{settings.streams} answers at once of {SHORT} and of {LONG} tokens, {settings.tokens_per_second} tokens/s"
+    events = [costs.events_by_token for costs in results.ours]
+    return [
+        f"{title}, {settings.rounds} rounds; {load()}",
+        "",
+        *_cost_table(results),
+        "",
+        f"tokens an event of text: {spread([1 / each for each in events], 2)}",
+        "",
+        *_first_text_table(results),
+        "",
+        *_verdicts(results),
+    ]
+
+
+def _cost_table(results: Results) -> list[str]:
+    """One line a process."""
+    lines = [f"{'processor time':<18}{'µs a token':>26}{'µs an event':>28}{'ms a message':>26}"]
+
+    def line(name: str, rounds: list[Costs], processes: tuple[str, ...]) -> str:
+        tokens = [costs.tokens_of(*processes) * 1e6 for costs in rounds]
+        events = [micros / costs.events_by_token for micros, costs in zip(tokens, rounds, strict=True)]
+        messages = [sum(costs.by_message[each] for each in processes) * 1e3 for costs in rounds]
+        return f"{name:<18}{spread(tokens, 1):>26}{spread(events, 1):>28}{spread(messages, 2):>26}"
+
+    lines.append(line(BASELINE, results.baseline, (BASELINE,)))
+    lines += [line(process, results.ours, (process,)) for process in PROCESSES]
+    lines.append(line("relay", results.ours, RELAY))
+    lines.append(line("all", results.ours, PROCESSES))
+    return lines
+
+
+def _first_text_table(results: Results) -> list[str]:
+    lines = [f"{'first text, ms':<18}{'alone':>26}{f'{CROWD} at once, median':>28}{f'{CROWD} at once, last':>28}"]
+    for name, rounds in ((BASELINE, results.baseline_texts), ("ours", results.our_texts)):
+        alone = spread([texts.alone * 1e3 for texts in rounds], 1)
+        median = spread([statistics.median(texts.crowd) * 1e3 for texts in rounds], 0)
+        last = spread([max(texts.crowd) * 1e3 for texts in rounds], 0)
+        lines.append(f"{name:<18}{alone:>26}{median:>28}{last:>28}")
+    return lines
+
+
+def _verdicts(results: Results) -> list[str]:
+    """Ratios of figures that were measured one right after the other, in the same round."""
+    pairs = list(zip(results.ours, results.baseline, strict=True))
+    relay = [ours.tokens_of(*RELAY) / theirs.token for ours, theirs in pairs]
+    whole = [ours.token / theirs.token for ours, theirs in pairs]
+    texts = list(zip(results.our_texts, results.baseline_texts, strict=True))
+    later = [(ours.alone - theirs.alone) * 1e3 for ours, theirs in texts]
+    crowd = [statistics.median(ours.crowd) / statistics.median(theirs.crowd) for ours, theirs in texts]
+    last = [max(ours.crowd) / max(theirs.crowd) for ours, theirs in texts]
+    of_all = "first text of all answers started at once, to the baseline's"
+    return [
+        verdict("a token in gateway, chat-service and Redis, limit", relay, "at most", RELAY_LIMIT),
+        verdict("a token in gateway, chat-service and Redis", relay, "at most", RELAY_GOAL),
+        verdict("a token in all processes", whole, "at most", ALL_GOAL),
+        verdict(
+            "a message in all processes",
+            [costs.message * 1e3 for costs in results.ours],
+            "at most",
+            MESSAGE_MILLISECONDS,
+            unit="ms",
+        ),
+        verdict("first text alone, after the baseline's", later, "at most", LATER_MILLISECONDS, unit="ms"),
+        verdict(f"{of_all} (median)", crowd, "at most", 1.0),
+        verdict(f"{of_all} (last)", last, "at most", 1.0),
+    ]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+def _number(name: str, default: int) -> int:
+    return int(os.environ.get(name) or default)  # noqa: TID251 - the program's own settings
+
+
+if __name__ == "__main__":
+    asyncio.run(main(BenchSettings(_number("STREAMS", 20), _number("ROUNDS", 3), _number("TOKENS_PER_SECOND", 50))))

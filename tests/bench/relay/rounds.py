@@ -1,0 +1,60 @@
+"""Rounds of answers, and what they cost apart: by the token and by the message."""
+
+from dataclasses import dataclass
+
+from tests.bench.relay.contestants import Contestant
+from tests.bench.relay.load_client import Answer, ask
+
+SHORT, LONG = 200, 800
+"""Lengths of the measured answers, in tokens."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one round says of each process: seconds of processor time."""
+
+    by_token: dict[str, float]
+    by_message: dict[str, float]
+    events_by_token: float
+
+    def tokens_of(self, *processes: str) -> float:
+        """Return what a token costs in these processes together."""
+        return sum(self.by_token[process] for process in processes)
+
+    @property
+    def token(self) -> float:
+        """What a token costs in all processes."""
+        return sum(self.by_token.values())
+
+    @property
+    def message(self) -> float:
+        """What a message costs in all processes, whatever its length."""
+        return sum(self.by_message.values())
+
+
+async def ask_at_once(contestant: Contestant, streams: int, tokens: int) -> list[Answer]:
+    """Ask so many questions at once, each as a user of its own."""
+    return await ask(contestant.port, [contestant.question(number, tokens) for number in range(streams)])
+
+
+async def measure_costs(contestant: Contestant, streams: int) -> Costs:
+    """Play short answers, then long ones; the line through both gives the cost of a token and of a message."""
+    short, _ = await _play(contestant, streams, SHORT)
+    long, answers = await _play(contestant, streams, LONG)
+    by_token = {process: (long[process] - short[process]) / (LONG - SHORT) for process in short}
+    by_message = {process: short[process] - SHORT * by_token[process] for process in short}
+    events = sum(answer.text_events for answer in answers)
+    return Costs(by_token, by_message, events / (streams * LONG))
+
+
+async def _play(contestant: Contestant, streams: int, tokens: int) -> tuple[dict[str, float], list[Answer]]:
+    """Return the processor time that one stream has cost, by process, and the answers."""
+    before = contestant.cpu_seconds()
+    answers = await ask_at_once(contestant, streams, tokens)
+    after = contestant.cpu_seconds()
+    return {process: (after[process] - before[process]) / streams for process in before}, answers
+
+
+async def first_texts(contestant: Contestant, streams: int, tokens: int) -> list[float]:
+    """Return the seconds from each question to its answer's first text."""
+    return [answer.first_text for answer in await ask_at_once(contestant, streams, tokens)]

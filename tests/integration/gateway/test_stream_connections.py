@@ -1,0 +1,174 @@
+"""The gateway's own connections for streams: used again, given up, held back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.responses import Response
+
+from contracts.frames import KEEP_ALIVE
+from launcher.ports import free_port
+from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
+from tests.support.servers import eventually
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+AUTHORIZATION = bearer(secret_token())
+CHATKIT = "/api/ann/chatkit"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+PIECE = b"#" * 65_536
+PIECES = 1024
+MOST_UNDERWAY = PIECES // 2 * len(PIECE)
+"""Far above what the sockets on the way hold, far below what is sent."""
+
+
+@asynccontextmanager
+async def _service(talk: Talk) -> AsyncGenerator[str]:
+    """Serve with `talk`, which may leave its connection open; all are closed in the end."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await talk(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(hold(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await asyncio.gather(*tasks)
+
+
+async def test_a_caller_that_stops_reading_stops_the_service(start_gateway: StartGateway) -> None:
+    sent = 0
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD)
+        for _ in range(PIECES):
+            writer.write(b"%x\r\n%b\r\n" % (len(PIECE), PIECE))
+            await writer.drain()
+            sent += len(PIECE)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async with _service(pour) as url, start_gateway(chat_url=url, keepalive_seconds=0.05) as gateway:
+        address = urlsplit(str(gateway.base_url))
+        reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=len(PIECE))
+        writer.write(f"GET /api/ann/runs/run_1/events HTTP/1.1\r\nhost: x\r\n{_header()}\r\n\r\n".encode())
+        last = -1
+
+        async def is_stuck() -> bool:
+            nonlocal last
+            stuck, last = 0 < sent == last, sent
+            await asyncio.sleep(0.2)  # several intervals of comments: none may be piled up either
+            return stuck
+
+        await eventually(is_stuck, what="the service is held")
+        assert sent < MOST_UNDERWAY
+        received = 0
+        while not (piece := await reader.read(1 << 20)).endswith(b"0\r\n\r\n"):
+            assert piece
+            received += piece.count(b"#")
+        assert received + piece.count(b"#") == PIECES * len(PIECE)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_connection_serves_again_after_a_whole_answer(gateway: httpx.AsyncClient, inside: Inside) -> None:
+    inside.answer = lambda: Response(b"{}", media_type="application/json")
+    for _ in range(3):
+        assert (await gateway.post(CHATKIT, content=b"{}")).content == b"{}"
+    inside.answer = inside.stream
+    for _ in range(2):
+        await inside.pieces.put(b"data: 1\n\n")
+        await inside.pieces.put(None)
+        assert (await gateway.post(CHATKIT, content=b"{}")).content == b"data: 1\n\n"
+    assert len({request.client and request.client.port for request in inside.seen}) == 1
+
+
+async def test_a_connection_serves_no_more_after_a_caller_has_gone(gateway: httpx.AsyncClient, inside: Inside) -> None:
+    inside.answer = inside.stream
+    async with gateway.stream("POST", CHATKIT, content=b"{}") as response:
+        await inside.pieces.put(b"data: 1\n\n")
+        await anext(response.aiter_raw())
+    await eventually(inside.aborted.is_set, seconds=5, what="the service sees the abort")
+    inside.answer = lambda: Response(b"{}", media_type="application/json")
+    assert (await gateway.post(CHATKIT, content=b"{}")).content == b"{}"
+    first, second = inside.seen
+    assert first.client
+    assert second.client
+    assert first.client.port != second.client.port
+
+
+async def test_heads_before_the_answer_are_not_passed_on(start_gateway: StartGateway) -> None:
+    async def hint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nretry-after: 9\r\n\r\n" + HEAD + b"2\r\n\n\n\r\n0\r\n\r\n")
+
+    async with _service(hint) as url, start_gateway(chat_url=url) as gateway:
+        response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
+    assert (response.status_code, response.content) == (200, b"\n\n")
+    assert "retry-after" not in response.headers
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-le", b"220 smtp.example ESMTP\r\n"])
+async def test_a_service_that_does_not_speak_http_is_502(start_gateway: StartGateway, answer: bytes) -> None:
+    async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    async with _service(broken) as url, start_gateway(chat_url=url) as gateway:
+        response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
+    assert (response.status_code, response.json()["code"]) == (502, "upstream_failed")
+
+
+async def test_a_service_that_is_down_is_503(start_gateway: StartGateway) -> None:
+    async with start_gateway(chat_url=f"http://127.0.0.1:{free_port()}") as gateway:
+        response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
+    assert (response.status_code, response.json()["code"]) == (503, "upstream_unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_a_service_that_never_answers_is_504(start_gateway: StartGateway) -> None:
+    over = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+
+    async with _service(silent) as url, start_gateway(chat_url=url, stream_idle_seconds=0.1) as gateway:
+        response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
+        over.set()
+    assert (response.status_code, response.json()["code"]) == (504, "upstream_timeout")
+
+
+async def test_more_streams_than_connections_are_refused(start_gateway: StartGateway, inside: Inside) -> None:
+    inside.answer = inside.stream
+    async with (
+        start_gateway(upstream_connections=1) as gateway,
+        gateway.stream("POST", CHATKIT, headers=AUTHORIZATION) as response,
+    ):
+        assert response.status_code == 200
+        assert (await gateway.post(CHATKIT, headers=AUTHORIZATION)).status_code == 503
+        await inside.pieces.put(None)
+
+
+async def test_comments_fill_silence(start_gateway: StartGateway, inside: Inside) -> None:
+    inside.answer = inside.stream
+    async with (
+        start_gateway(keepalive_seconds=0.02) as gateway,
+        gateway.stream("POST", CHATKIT, headers=AUTHORIZATION) as response,
+    ):
+        assert await anext(response.aiter_raw()) == KEEP_ALIVE
+        await inside.pieces.put(None)
+
+
+def _header() -> str:
+    return f"authorization: {AUTHORIZATION['Authorization']}"
