@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,35 +14,54 @@ ARGUMENTS = json.dumps({"title": "buy milk"})
 WORDS = ("It ", "is ", "there.")
 
 
-def create_model_server(seen: list[Json], go_on: asyncio.Event) -> FastAPI:
+def create_model_server(seen: list[Json], go_on: asyncio.Event, hung_up: asyncio.Event | None = None) -> FastAPI:
     """Make a server that calls `add_task` first and, given its output, says `WORDS`.
 
-    `seen` gets each request. After the first word the server waits for `go_on`.
+    `seen` gets each request. After the first word the server waits for `go_on`, or until its client closes the
+    connection, which sets `hung_up`.
     """
     app = FastAPI()
+
+    async def paced(request: Request, frames: AsyncGenerator[str]) -> AsyncGenerator[str]:
+        async for frame in frames:
+            yield frame
+            if WORDS[0] not in frame:
+                continue
+            try:
+                await _either(go_on.wait(), _disconnected(request))
+            finally:
+                if hung_up is not None and not go_on.is_set():
+                    hung_up.set()
 
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
         body: Json = await request.json()
         seen.append({"authorization": request.headers.get("authorization"), **body})
         answered = body["messages"][-1]["role"] == "tool"
-        return StreamingResponse(_paced(_completion(answered), go_on), media_type="text/event-stream")
+        return StreamingResponse(paced(request, _completion(answered)), media_type="text/event-stream")
 
     @app.post("/v1/responses")
     async def responses(request: Request) -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]
         body: Json = await request.json()
         seen.append({"authorization": request.headers.get("authorization"), **body})
         answered = body["input"][-1].get("type") == "function_call_output"
-        return StreamingResponse(_paced(_response(answered), go_on), media_type="text/event-stream")
+        return StreamingResponse(paced(request, _response(answered)), media_type="text/event-stream")
 
     return app
 
 
-async def _paced(frames: AsyncGenerator[str], go_on: asyncio.Event) -> AsyncGenerator[str]:
-    async for frame in frames:
-        yield frame
-        if WORDS[0] in frame:
-            await go_on.wait()
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _either(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = {asyncio.create_task(wait) for wait in waits}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _completion(answered: bool) -> AsyncGenerator[str]:

@@ -12,6 +12,7 @@ from contracts.redis_keys import EVENT_FIELD, events_key, live_channel
 from contracts.runs import RunEvent, RunEventType
 
 TTL_SECONDS = 600
+MAX_EVENTS = 10_000
 
 
 def to_json(event: Mapping[str, Any]) -> bytes:
@@ -22,12 +23,13 @@ def to_json(event: Mapping[str, Any]) -> bytes:
 class RunPublisher:
     """Publishes the events of one run; `frames` has all of them, as readers must get them."""
 
-    def __init__(self, redis: Redis, run_id: str, attempt: int = 1) -> None:
+    def __init__(self, redis: Redis, run_id: str, attempt: int = 1, *, max_events: int = MAX_EVENTS) -> None:
         self.run_id = run_id
         self.frames: list[bytes] = []
         self._redis = redis
         self._script = redis.register_script(APPEND)
         self._cursor = Cursor(attempt, 0)
+        self._max_events = max_events
 
     def begin_attempt(self) -> None:
         """Go on as the next attempt."""
@@ -39,7 +41,11 @@ class RunPublisher:
 
     async def publish(self, *events: Mapping[str, Any], log_only: bool = False) -> None:
         """Append ChatKit events; with `log_only`, readers miss them on the channel."""
-        await self._append([chatkit_frame(self._next(), to_json(event)) for event in events], log_only)
+        await self.publish_encoded(*map(to_json, events), log_only=log_only)
+
+    async def publish_encoded(self, *events: bytes, log_only: bool = False) -> None:
+        """Append ChatKit events as the worker has encoded them."""
+        await self._append([chatkit_frame(self._next(), event) for event in events], log_only)
 
     async def publish_run_event(self, kind: RunEventType, *, log_only: bool = False, live_only: bool = False) -> None:
         """Append an event about the run itself; with `live_only`, it is on the channel but not in the log."""
@@ -78,6 +84,13 @@ class RunPublisher:
             return
         accepted = await self._script(
             keys=[events_key(self.run_id), live_channel(self.run_id)],
-            args=[self._cursor.attempt, self._cursor.seq - len(frames) + 1, TTL_SECONDS, EVENT_FIELD, *frames],
+            args=[
+                self._cursor.attempt,
+                self._cursor.seq - len(frames) + 1,
+                TTL_SECONDS,
+                self._max_events,
+                EVENT_FIELD,
+                *frames,
+            ],
         )
         assert accepted, "a newer attempt has written"

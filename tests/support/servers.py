@@ -35,13 +35,13 @@ async def eventually(condition: Condition, *, seconds: float = START_SECONDS, wh
 
 
 @asynccontextmanager
-async def serve(app: Callable[..., Any]) -> AsyncGenerator[str]:
-    """Serve an ASGI app on a free port, in the running loop, lifespan included; gives its base address.
+async def serve(app: Callable[..., Any], *, port: int = 0) -> AsyncGenerator[str]:
+    """Serve an ASGI app in the running loop, lifespan included, on a free port unless one is given; gives its address.
 
     A real socket: in-process transports buffer a whole streamed response.
     """
     config = uvicorn.Config(
-        app, host=LOOPBACK, port=0, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
+        app, host=LOOPBACK, port=port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage] - serve() takes over signals
@@ -50,8 +50,7 @@ async def serve(app: Callable[..., Any]) -> AsyncGenerator[str]:
         if task.done():
             await task
             raise AssertionError("the app did not start: its lifespan failed, see the log")
-        port: int = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://{LOOPBACK}:{port}"
+        yield f"http://{LOOPBACK}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         async with asyncio.timeout(STOP_SECONDS):

@@ -69,19 +69,22 @@ class System:
 
 
 @asynccontextmanager
-async def running_system(data_dir: Path, *, page: bool = False, **environment: str) -> AsyncGenerator[System]:
+async def running_system(
+    data_dir: Path, *, page: bool = False, launcher: str = "launcher", **environment: str
+) -> AsyncGenerator[System]:
     """Start the product and wait until it is up; stop it when the block is left.
 
-    With the page, tokens are those of Better Auth; without, HS256 ones that `System.token` makes.
+    With the page, tokens are those of Better Auth; without, HS256 ones that `System.token` makes. `launcher` is the
+    module that is run; ports are free ones, unless the environment names them.
     """
-    ports = {name: str(free_port()) for name in PORTS}
+    ports = {name: environment.get(name) or str(free_port()) for name in PORTS}
     auth_secret = environment.setdefault("BETTER_AUTH_SECRET", secrets.token_urlsafe(32))
     tokens = {} if page else {"JWT_ALGORITHM": "HS256", "JWT_ISSUER": ISSUER}
     settings = {"UI": "1" if page else "0", "MODEL_PROVIDER": "demo", "LOG_FORMAT": "json", **tokens}
     env = {**inherited_environment(), **ports, **settings, "DATA_DIR": str(data_dir), **environment}
     log = data_dir.with_name(f"{data_dir.name}.log")
     with log.open("ab") as output:
-        process = await spawn(Command((sys.executable, "-m", "launcher"), env, PROJECT), output=output)
+        process = await spawn(Command((sys.executable, "-m", launcher), env, PROJECT), output=output)
     system = System(
         process,
         log,

@@ -1,33 +1,34 @@
 """Executes one claimed run: from the claim to its end, or to the moment that it is somebody else's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
-from enum import Enum, auto
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 import structlog
-from agents import Model
 from mcp.types import CallToolResult, TextContent
-from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from structlog.contextvars import bind_contextvars
 
 from agent_worker import events
 from agent_worker.agent import run_agent
 from agent_worker.context import title_of, to_input, unfinished_calls
-from agent_worker.failures import DEADLINE, failure_of
+from agent_worker.failures import DEADLINE, told_failure_of
 from agent_worker.lease import Lease
 from agent_worker.models.recorded import RecordedModel
 from agent_worker.recorder import Recorder
-from agent_worker.run_log import RunLog, unfinished_items
+from agent_worker.resources import Resources
+from agent_worker.run_log import RunLog
 from agent_worker.settings import Settings
+from agent_worker.stopping import Signal, Stop, StoppedError, cancel, unless_stopped
+from agent_worker.takeover import take_over
 from agent_worker.tools.ledgered import LedgeredTools
-from agent_worker.tools.pool import ToolPool, ToolsUnreachableError
-from contracts.conversations import ItemPut, ToolCall
+from agent_worker.tools.pool import ToolsUnreachableError
+from contracts.conversations import ItemPut, JsonObject, ToolCall
+from contracts.redis_keys import RUNS_READY
 from contracts.runs import Claim, RunError, RunEvent, RunFinish, RunItemsPut, RunUsage, TerminalStatus
 from contracts.tasks import IDEMPOTENCY_META_KEY, TOKEN_META_KEY
 from history_client.errors import HistoryError, HistoryUnavailableError, LeaseLostError
-from history_client.worker import WorkerHistoryClient
 
 log = structlog.get_logger(__name__)
 
@@ -35,70 +36,40 @@ Answer = TypeVar("Answer")
 
 RETRY_SECONDS = 0.25
 
-
-class Stop(Enum):
-    """Why a run's execution was stopped from outside."""
-
-    LOST = auto()
-    """The lease is gone, or a newer attempt writes: say nothing more."""
-
-    CANCELLED = auto()
-    """The user wants it to end."""
-
-    RELEASED = auto()
-    """This worker shuts down: another one may go on."""
-
-    BROKEN = auto()
-    """A tool call could not be recorded; the model must not hear of it as if the tool had failed."""
-
-
-class StoppedError(Exception):
-    """The execution must not go on; `stop` says why."""
-
-    def __init__(self, stop: Stop) -> None:
-        self.stop = stop
-        super().__init__(stop.name)
+TAKE_OVER_SECONDS = 2.0
+"""How long a new attempt waits for Redis before it goes on and leaves the correction of its readers for later."""
 
 
 class Execution:
     """One attempt at one run. Create it right after the claim, `run()` it once."""
 
-    def __init__(
-        self,
-        claim: Claim,
-        *,
-        sent_at: float,
-        history: WorkerHistoryClient,
-        redis: Redis,
-        tools: ToolPool,
-        model: Model,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, claim: Claim, resources: Resources, settings: Settings, *, sent_at: float) -> None:
         self._claim = claim
         self._run = claim.run
-        self._history = history
-        self._redis = redis
-        self._pool = tools
-        self._model = model
+        self._resources = resources
+        self._history = resources.history
         self._settings = settings
-        self._lost: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._lost = Signal()
+        self._asked = Signal()
         self._broken_by: Exception | None = None
-        self._asked: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._lease = Lease(
-            claim,
-            history,
-            seconds=settings.run_lease_seconds,
-            sent_at=sent_at,
-            on_lost=lambda: _resolve(self._lost, Stop.LOST),
-            on_cancel=self.cancel,
-        )
+        self._taking_over: asyncio.Task[None] | None = None
         self._log = RunLog(
-            redis,
+            resources.log_writer,
             claim.run.id,
             claim.run.attempt,
-            flush_seconds=settings.relay_flush_ms / 1000,
             ttl_seconds=settings.run_log_seconds,
-            on_fenced=lambda: _resolve(self._lost, Stop.LOST),
+            ttl_after_end_seconds=settings.run_log_after_end_seconds,
+            max_events=settings.run_log_max_events,
+            on_fenced=self._lose,
+        )
+        self._lease = Lease(
+            claim,
+            resources.history,
+            seconds=settings.run_lease_seconds,
+            sent_at=sent_at,
+            on_renewed=self._log.keep_alive,
+            on_lost=self._lose,
+            on_cancel=self.cancel,
         )
         self._recorder = Recorder(claim.run.conversation_id, self._log, self._store, self._execute_call)
 
@@ -109,11 +80,14 @@ class Execution:
 
     def cancel(self) -> None:
         """End the run as cancelled: its user wants that."""
-        _resolve(self._asked, Stop.CANCELLED)
+        self._asked.ask(Stop.CANCELLED)
 
     def release(self) -> None:
         """Ask the execution to give the run back to the queue."""
-        _resolve(self._asked, Stop.RELEASED)
+        self._asked.ask(Stop.RELEASED)
+
+    def _lose(self) -> None:
+        self._lost.ask(Stop.LOST)
 
     async def run(self) -> None:
         """Execute the run to its end. What happens to it is in its row and its log; nothing is raised."""
@@ -124,9 +98,13 @@ class Execution:
             attempt=self._run.attempt,
         )
         async with AsyncExitStack() as stack:
-            for companion in (self._lease.keep(), self._log.write_forever()):
-                stack.push_async_callback(_cancel, asyncio.create_task(companion))
+            stack.enter_context(self._log)
+            stack.push_async_callback(cancel, asyncio.create_task(self._lease.keep()))
             try:
+                self._log.append_run_event(self._event("run.in_progress"))
+                if self._run.attempt > 1:
+                    self._taking_over = asyncio.create_task(take_over(self._claim, self._log, self._resources.redis))
+                    stack.push_async_callback(cancel, self._taking_over)
                 await self._run_to_an_end()
             except (StoppedError, HistoryError) as error:
                 # The lease expires or is released; the next attempt goes on from what is stored.
@@ -134,17 +112,17 @@ class Execution:
                 return
             log.info("run_ended")
             await self._log.drain(self._settings.event_delivery_seconds)
-            await self._log.expire(self._settings.run_log_after_end_seconds)
 
     async def _run_to_an_end(self) -> None:
-        deadline = asyncio.timeout(self._settings.run_timeout_seconds)
+        left = self._settings.run_timeout_seconds - self._claim.elapsed_seconds
+        deadline = asyncio.timeout(max(0.0, left))
         try:
             async with deadline:
-                usage = await self._unless_stopped(self._work(), self._lost, self._asked)
+                usage = await unless_stopped(self._work(), self._lost, self._asked)
         except StoppedError as stopped:
             await self._end_stopped(stopped)
         except Exception as error:
-            await self._end("failed", error=DEADLINE if deadline.expired() else _told(error))
+            await self._end("failed", error=DEADLINE if deadline.expired() else told_failure_of(error))
         else:
             await self._end("completed", usage=usage)
 
@@ -153,32 +131,28 @@ class Execution:
             case Stop.CANCELLED:
                 await self._end("cancelled")
             case Stop.BROKEN if self._broken_by is not None:
-                await self._end("failed", error=_told(self._broken_by))
+                await self._end("failed", error=told_failure_of(self._broken_by))
             case Stop.RELEASED:
                 await self._history.release_run(self._run.id, self._run.attempt)
+                with suppress(RedisError):
+                    await self._resources.redis.rpush(RUNS_READY, self._run.id)
                 raise stopped
             case _:
                 raise stopped
 
     async def _work(self) -> RunUsage:
-        """Do what is left of the run: withdraw a dead attempt's text, finish its tool calls, let the model go on."""
-        self._log.append_run_event(self._event("run.in_progress"))
-        if self._run.attempt > 1:
-            stored = {message.id for message in self._claim.context}
-            for item_id in await unfinished_items(self._redis, self._run.id):
-                if item_id not in stored:
-                    self._log.append(events.item_removed(item_id))
+        """Do what is left of the run: correct what a dead attempt showed, finish its calls, let the model go on."""
+        await self._taken_over(TAKE_OVER_SECONDS)
         self._log.append(events.progress("Thinking…"))
-        self._recorder.tools = {
-            tool.name: bool(tool.annotations and tool.annotations.read_only_hint) for tool in await self._pool.tools()
-        }
+        tools = await self._resources.tools.tools()
+        self._recorder.tools = {tool.name: bool(tool.annotations and tool.annotations.read_only_hint) for tool in tools}
         finished = {
             call.id: await self._recorder.resume_call(message.id, call)
             for message, call in unfinished_calls(self._claim.context, self._run.id)
         }
         return await run_agent(
-            RecordedModel(self._model, self._recorder),
-            LedgeredTools(self._pool, self._call_tool),
+            RecordedModel(self._resources.model, self._recorder),
+            LedgeredTools(self._resources.tools, self._call_tool),
             to_input(self._claim.context, finished),
             max_turns=self._settings.run_max_turns,
         )
@@ -192,18 +166,24 @@ class Execution:
         finish = RunFinish(
             attempt=self._run.attempt,
             status=status,
-            items=self._recorder.last_items(),
+            items=self._recorder.last_items("completed" if status == "completed" else "incomplete"),
             usage=usage,
             error=error,
             title=title,
         )
         await self._until_answered(lambda: self._history.finish_run(self._run.id, finish, token=self._lease.token))
+        await self._taken_over(self._settings.event_delivery_seconds)
         self._recorder.publish_last_items()
         if title:
             self._log.append(events.thread_updated(conversation, title))
         if error:
             self._log.append(events.error(error))
         self._log.append_run_event(self._event(f"run.{status}", error))
+
+    async def _taken_over(self, timeout_seconds: float) -> None:
+        """Wait for the readers' correction, within the time: a run goes on without Redis."""
+        if self._taking_over is not None:
+            await asyncio.wait({self._taking_over}, timeout=timeout_seconds)
 
     async def _store(self, items: list[ItemPut]) -> None:
         put = RunItemsPut(attempt=self._run.attempt, items=items)
@@ -215,15 +195,18 @@ class Execution:
             return await self._recorder.run_call(call_id)
         except Exception as error:
             self._broken_by = error
-            _resolve(self._asked, Stop.BROKEN)
+            self._asked.ask(Stop.BROKEN)
             raise
 
     async def _execute_call(self, call: ToolCall) -> ToolCall:
         """Have the tool server act, once: the key makes a repeated call give the stored result."""
         self._log.append(events.progress(f"{events.tool_title(call.name)}…"))
-        meta = {TOKEN_META_KEY: self._lease.token, IDEMPOTENCY_META_KEY: f"{self._run.id}:{call.id}"}
+
+        def meta() -> JsonObject:
+            return {TOKEN_META_KEY: self._lease.token, IDEMPOTENCY_META_KEY: f"{self._run.id}:{call.id}"}
+
         try:
-            result = await self._pool.call(call.name, call.arguments, meta)
+            result = await self._resources.tools.call(call.name, call.arguments, meta)
         except ToolsUnreachableError:
             output, failed = "The tool cannot be reached; whether the call had an effect is not known.", True
         else:
@@ -246,46 +229,13 @@ class Execution:
                         await asyncio.sleep(RETRY_SECONDS)
 
         try:
-            return await self._unless_stopped(asking(), self._lost)
+            return await unless_stopped(asking(), self._lost)
         except (LeaseLostError, TimeoutError) as error:
-            _resolve(self._lost, Stop.LOST)
+            self._lose()
             raise StoppedError(Stop.LOST) from error
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, Answer], *stops: "asyncio.Future[Stop]") -> Answer:
-        """Await the work, or cancel it and raise StoppedError as soon as one of `stops` is resolved."""
-        task = asyncio.create_task(work)
-        try:
-            await asyncio.wait({task, *stops}, return_when=asyncio.FIRST_COMPLETED)
-            stop = next((stop.result() for stop in stops if stop.done()), None)
-            if stop is not None and not task.done():
-                raise StoppedError(stop)
-            return await task
-        finally:
-            await _cancel(task)
 
     def _event(self, kind: Any, error: RunError | None = None) -> RunEvent:
         return RunEvent(type=kind, run_id=self._run.id, attempt=self._run.attempt, error=error)
-
-
-def _resolve(future: "asyncio.Future[Stop]", stop: Stop) -> None:
-    if not future.done():
-        future.set_result(stop)
-
-
-async def _cancel(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait for its end; what it raises then is of no interest any more."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
-
-
-def _told(error: BaseException) -> RunError:
-    """Log why a run failed, and return what its user is told."""
-    failure = failure_of(error)
-    unexpected = error if failure.code == "internal_error" else None
-    log.warning("run_failed", code=failure.code, error=type(error).__name__, exc_info=unexpected)
-    return failure
 
 
 def _text_of(result: CallToolResult) -> str:

@@ -1,11 +1,14 @@
 """What a user is told when a run fails: a stable code and a sentence, never the exception's own text."""
 
+import structlog
 from agents.exceptions import MaxTurnsExceeded
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AuthenticationError, RateLimitError
 
 from agent_worker.models.recorded import ModelFailedError
 from agent_worker.tools.pool import ToolsUnreachableError
 from contracts.runs import RunError
+
+log = structlog.get_logger(__name__)
 
 DEADLINE = RunError(code="deadline", message="The answer took too long and was stopped. Please try again.")
 
@@ -30,3 +33,11 @@ def failure_of(error: BaseException) -> RunError:
         if isinstance(error, kind):
             return failure
     return RunError(code="internal_error", message="Something went wrong while answering. Please try again.")
+
+
+def told_failure_of(error: BaseException) -> RunError:
+    """Log why a run failed, and return what its user is told."""
+    failure = failure_of(error)
+    unexpected = error if failure.code == "internal_error" else None
+    log.warning("run_failed", code=failure.code, error=type(error).__name__, exc_info=unexpected)
+    return failure

@@ -29,6 +29,7 @@ class Lease:
         *,
         seconds: float,
         sent_at: float,
+        on_renewed: Callable[[], None],
         on_lost: Callable[[], None],
         on_cancel: Callable[[], None],
     ) -> None:
@@ -38,11 +39,12 @@ class Lease:
         self._history = history
         self._seconds = seconds
         self._expires_at = sent_at + seconds
+        self._on_renewed = on_renewed
         self._on_lost = on_lost
         self._on_cancel = on_cancel
 
     async def keep(self) -> None:
-        """Renew until cancelled.
+        """Renew until cancelled, and call `on_renewed` each time.
 
         Calls `on_lost` and ends when the lease is lost, `on_cancel` when the user wants the run to stop.
         """
@@ -51,6 +53,7 @@ class Lease:
             if not await self._renew():
                 self._on_lost()
                 return
+            self._on_renewed()
 
     async def _renew(self) -> bool:
         """Renew, trying for as long as the lease lasts; tell whether it holds."""

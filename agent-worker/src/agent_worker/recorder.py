@@ -16,7 +16,7 @@ from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessa
 
 from agent_worker import events
 from agent_worker.run_log import RunLog
-from contracts.conversations import ItemPut, JsonObject, ToolCall
+from contracts.conversations import ItemPut, JsonObject, MessageStatus, ToolCall
 from contracts.ids import new_id
 
 CANCELLED_OUTPUT = "The run ended before the tool answered; whether it had an effect is not known."
@@ -53,6 +53,7 @@ class Recorder:
         self._texts: dict[int, _Text] = {}
         self._calls: dict[str, tuple[str, ToolCall]] = {}
         self._unshown: list[str] = []
+        self._begun: set[str] = set()
         self.tools: Mapping[str, bool] = {}
         """Names of the known tools, each with whether it only reads."""
 
@@ -78,6 +79,7 @@ class Recorder:
         self._publish_texts()
         for item_id, call in recorded:
             self._log.append(events.item_added(events.tool_item(item_id, self._thread_id, call)))
+            self._begun.add(item_id)
             if call.status != "in_progress":
                 self._publish_result(item_id, call)
 
@@ -94,17 +96,18 @@ class Recorder:
     async def resume_call(self, item_id: str, call: ToolCall) -> ToolCall:
         """Execute a call whose intent an earlier attempt recorded; returns it with its result."""
         self._calls[call.id] = (item_id, call)
+        self._begun.add(item_id)
         await self.run_call(call.id)
         return self._calls[call.id][1]
 
-    def last_items(self) -> list[ItemPut]:
-        """Return what the run's end stores: the answer, complete or not, and tool calls that got no result."""
+    def last_items(self, status: MessageStatus) -> list[ItemPut]:
+        """Return what the run's end stores: the answer, with this status, and tool calls that got no result."""
         for call_id, (item_id, call) in self._calls.items():
             if call.status == "in_progress":
                 failed = call.model_copy(update={"status": "failed", "output": CANCELLED_OUTPUT})
                 self._calls[call_id] = (item_id, failed)
                 self._unshown.append(call_id)
-        return [*self._text_puts(), *(self._call_put(*self._calls[call_id]) for call_id in self._unshown)]
+        return [*self._text_puts(status), *(self._call_put(*self._calls[call_id]) for call_id in self._unshown)]
 
     def publish_last_items(self) -> None:
         """Show as done what `last_items` returned, now that it is stored."""
@@ -134,9 +137,9 @@ class Recorder:
             return ToolCall(id=item.call_id, name=item.name, output=BAD_ARGUMENTS_OUTPUT, status="failed")
         return ToolCall(id=item.call_id, name=item.name, arguments=arguments)
 
-    def _text_puts(self) -> list[ItemPut]:
+    def _text_puts(self, status: MessageStatus = "completed") -> list[ItemPut]:
         return [
-            ItemPut(payload=events.assistant_item(message.item_id, self._thread_id, message.text))
+            ItemPut(payload=events.assistant_item(message.item_id, self._thread_id, message.text), status=status)
             for message in self._texts.values()
         ]
 
@@ -145,7 +148,9 @@ class Recorder:
 
     def _publish_result(self, item_id: str, call: ToolCall) -> None:
         item = events.tool_item(item_id, self._thread_id, call)
-        self._log.append(events.widget_updated(item_id, item["widget"]), events.item_done(item))
+        if item_id in self._begun:
+            self._log.append(events.widget_updated(item_id, item["widget"]))
+        self._log.append(events.item_done(item))
         if call.status == "completed" and not self.tools.get(call.name, False):
             self._log.append(events.client_effect(events.TASKS_CHANGED_EFFECT, {"tool": call.name}))
 

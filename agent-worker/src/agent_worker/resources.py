@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from agent_worker.log_writer import LogWriter, open_log_writer
 from agent_worker.models.provider import open_model
 from agent_worker.settings import Settings
 from agent_worker.tools.pool import ToolPool
@@ -28,6 +29,9 @@ class Resources:
     wake_redis: Redis
     """For the blocking reads of wake-ups and cancellations: connections without a read timeout."""
 
+    log_writer: LogWriter
+    """Writes the event logs of all runs."""
+
     tools: ToolPool
     model: Model
 
@@ -45,11 +49,15 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         f"{settings.tools_url}/mcp",
         size=settings.tool_connections,
         timeout_seconds=settings.tool_timeout_seconds,
-        attempts=settings.tool_attempts,
+        patience_seconds=settings.tool_patience_seconds,
     )
-    async with create_http_client(settings.history_url) as http, open_model(settings) as model:
+    async with (
+        create_http_client(settings.history_url) as http,
+        open_model(settings) as model,
+        open_log_writer(redis, flush_seconds=settings.relay_flush_ms / 1000) as log_writer,
+    ):
         try:
-            yield Resources(WorkerHistoryClient(http, signer), redis, wake_redis, tools, model)
+            yield Resources(WorkerHistoryClient(http, signer), redis, wake_redis, log_writer, tools, model)
         finally:
             await tools.close()
             await redis.aclose()

@@ -1,4 +1,4 @@
-"""The run's event log in Redis: one Lua call appends and publishes, and refuses a worker that lost its lease.
+"""The events of one attempt on their way to the run's event log: framed, numbered, and coalesced until they are sent.
 
 Entry ids are `<attempt>-<seq>`, chosen by the worker. Redis refuses an id that is not above the newest one, so an older
 attempt cannot write after a newer one has: that is the fence. A call that is repeated because its answer was lost finds
@@ -6,28 +6,20 @@ its own entries and skips them.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
-
-import structlog
-from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from typing import Protocol, Self
 
 from agent_worker import events
-from contracts.frames import Cursor, chatkit_frame, frame_data, is_run_frame, run_frame
+from contracts.frames import Cursor, chatkit_frame, run_frame
 from contracts.redis_keys import EVENT_FIELD, events_key, live_channel
 from contracts.runs import RunEvent
 
-log = structlog.get_logger(__name__)
-
 APPEND = """
 local attempt, seq = ARGV[1], tonumber(ARGV[2])
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local id = attempt .. '-' .. seq
-  local added = redis.pcall('XADD', KEYS[1], id, ARGV[4], ARGV[i])
+  local added = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[4], id, ARGV[5], ARGV[i])
   if type(added) == 'table' and added.err then
     if not string.find(added.err, 'equal or smaller', 1, true) then return added end
     local info = redis.call('XINFO', 'STREAM', KEYS[1])
@@ -44,63 +36,84 @@ end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
+"""Keys: the run's log and its live channel. Arguments: attempt, seq of the first frame, seconds the log shall live,
+events it may hold, name of the field, frames. Returns 0 if a newer attempt owns the log; without frames, it only lets
+the log live on."""
 
-RETRY_SECONDS = 0.2
-_ITEM_EVENT_PREFIXES = tuple(
-    f'{{"type":"thread.item.{kind}"'.encode() for kind in ("added", "done", "removed", "replaced")
-)
+Arguments = list[str | int | bytes]
+"""Keys and arguments of one call of `APPEND`."""
 
 
-class FencedError(Exception):
-    """A newer attempt has written to the log: this one must stop."""
+class Writer(Protocol):
+    """What takes a log's calls of `APPEND` when they are due."""
+
+    def write_at_once(self, run_log: "RunLog") -> None:
+        """Take the log's next call as soon as possible."""
+        ...
+
+    def write_text(self, run_log: "RunLog") -> None:
+        """Take the log's next call at once if it has not been written for one interval, else at the interval's end."""
+        ...
 
 
 class RunLog:
-    """Writes the events of one attempt, in order, without ever making the model wait for Redis.
+    """What one attempt has to say, in order, without ever making the model wait for Redis.
 
-    Text deltas are coalesced: the first goes out at once, then at most one flush per interval. While Redis is away,
-    what is to be written waits here (text in one piece) and goes out when it is back.
+    While Redis is away, what is to be written waits here (text in one piece) and goes out when it is back. As a context
+    manager, it drops at the end what could not be written.
     """
 
     def __init__(
         self,
-        redis: Redis,
+        writer: Writer,
         run_id: str,
         attempt: int,
         *,
-        flush_seconds: float,
         ttl_seconds: int,
+        ttl_after_end_seconds: int,
+        max_events: int,
         on_fenced: Callable[[], None],
     ) -> None:
-        self._on_fenced = on_fenced
-        self._script: AsyncScript = redis.register_script(APPEND)
-        self._redis = redis
-        self._run_id = run_id
+        self._writer = writer
         self._attempt = attempt
-        self._flush_seconds = flush_seconds
+        self._keys = (events_key(run_id), live_channel(run_id))
         self._ttl_seconds = ttl_seconds
-        self._keys = [events_key(run_id), live_channel(run_id)]
+        self._ttl_after_end_seconds = ttl_after_end_seconds
+        self._max_events = max_events
+        self._on_fenced = on_fenced
         self._next_seq = 1
         self._frames: list[bytes] = []
+        self._in_flight = 0
         self._text: list[str] = []
         self._text_item = ""
-        self._pending = asyncio.Event()
-        self._pause_over = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._text_is_due = False
+        self._is_closed = False
+        self._was_quiet = False
+        self._keeps_alive = False
+        self._owns_log = asyncio.Event()
+        self._is_written = asyncio.Event()
+        self._is_written.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def append(self, *chatkit_events: bytes) -> None:
         """Queue ChatKit events (JSON, one line each) behind everything before them."""
         self._close_text()
         for event in chatkit_events:
             self._frames.append(chatkit_frame(self._next_cursor(), event))
-        self._wake(at_once=True)
+        self._queued(at_once=True)
 
     def append_run_event(self, event: RunEvent) -> None:
-        """Queue an event about the run itself."""
+        """Queue an event about the run itself; a terminal one also limits what is left of the log's life."""
         self._close_text()
         self._frames.append(run_frame(self._next_cursor(), event.model_dump_json(exclude_none=True).encode()))
-        self._wake(at_once=True)
+        if event.is_terminal:
+            self._ttl_seconds = self._ttl_after_end_seconds
+        self._queued(at_once=True)
 
     def append_text(self, item_id: str, delta: str) -> None:
         """Queue a piece of an assistant message's text."""
@@ -108,50 +121,62 @@ class RunLog:
             self._close_text()
             self._text_item = item_id
         self._text.append(delta)
-        self._wake(at_once=False)
+        if not self._text_is_due:
+            self._text_is_due = True
+            self._queued(at_once=False)
+
+    def keep_alive(self) -> None:
+        """Let the log of a quiet run live on; call it more often than the log would expire."""
+        if self._was_quiet and not self._frames:
+            self._keeps_alive = True
+            self._writer.write_at_once(self)
+        self._was_quiet = True
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Wait until everything is written; tell whether it was, within the time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                await self._empty.wait()
-        return self._empty.is_set()
+                await self._is_written.wait()
+        return self._is_written.is_set()
 
-    async def write_forever(self) -> None:
-        """Send what is queued until cancelled. Calls `on_fenced` and ends when a newer attempt owns the log."""
-        while True:
-            await self._pending.wait()
+    async def wait_for_fence(self) -> None:
+        """Wait until this attempt has written something: from then on no older one can."""
+        await self._owns_log.wait()
+
+    def next_call(self) -> Arguments | None:
+        """Return the keys and arguments of the call that is due, or None if nothing is to be written.
+
+        The writer answers with `accept` or `refuse`, or asks again: the same call may be made twice.
+        """
+        self._text_is_due = False
+        if self._is_closed:
+            return None
+        if not self._in_flight:
             self._close_text()
-            try:
-                await self._send()
-            except FencedError:
-                self._on_fenced()
-                return
-            except RedisError as error:
-                log.warning("run_log_write_failed", run_id=self._run_id, error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            await self._pause()
+        self._in_flight = len(self._frames)
+        if not (self._frames or self._keeps_alive):
+            return None
+        first = self._next_seq - len(self._frames)
+        return [*self._keys, self._attempt, first, self._ttl_seconds, self._max_events, EVENT_FIELD, *self._frames]
 
-    async def expire(self, seconds: int) -> None:
-        """Let the log live this much longer (and no more, if nothing follows)."""
-        self._ttl_seconds = seconds
-        with suppress(RedisError):
-            await self._redis.expire(self._keys[0], seconds)
-
-    async def _send(self) -> None:
-        frames = self._frames.copy()
-        first = self._next_seq - len(frames)
-        accepted = await self._script(
-            keys=self._keys, args=[self._attempt, first, self._ttl_seconds, EVENT_FIELD, *frames]
-        )
-        if not accepted:
-            raise FencedError(self._run_id)
-        # Dropped only now, so that a failed call is repeated; frames queued meanwhile stay.
-        del self._frames[: len(frames)]
+    def accept(self) -> None:
+        """Note that the last call was carried out. What was queued meanwhile stays."""
+        self._owns_log.set()
+        del self._frames[: self._in_flight]
+        self._in_flight = 0
+        self._was_quiet = self._keeps_alive = False
         if not self._frames and not self._text:
-            self._pending.clear()
-            self._empty.set()
+            self._is_written.set()
+
+    def refuse(self) -> None:
+        """Note that a newer attempt owns the log: nothing more is written."""
+        self._close()
+        self._on_fenced()
+
+    def _close(self) -> None:
+        self._is_closed = True
+        self._frames.clear()
+        self._text.clear()
 
     def _next_cursor(self) -> Cursor:
         cursor = Cursor(self._attempt, self._next_seq)
@@ -166,40 +191,11 @@ class RunLog:
             self._frames.append(chatkit_frame(self._next_cursor(), events.text_delta(self._text_item, delta)))
         self._text_item = ""
 
-    def _wake(self, *, at_once: bool) -> None:
-        self._empty.clear()
-        self._pending.set()
-        if at_once:
-            self._pause_over.set()
-
-    async def _pause(self) -> None:
-        """Let text collect for one interval; anything but text ends the pause."""
-        if self._frames:
+    def _queued(self, *, at_once: bool) -> None:
+        if self._is_closed:
             return
-        self._pause_over.clear()
-        timer = asyncio.get_running_loop().call_later(self._flush_seconds, self._pause_over.set)
-        await self._pause_over.wait()
-        timer.cancel()
-
-
-async def unfinished_items(redis: Redis, run_id: str) -> list[str]:
-    """Return the items that earlier attempts began to show and neither finished nor withdrew, oldest first.
-
-    Empty if the log is gone or Redis is away.
-    """
-    try:
-        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(events_key(run_id)))
-    except RedisError as error:
-        log.warning("run_log_read_failed", run_id=run_id, error=type(error).__name__)
-        return []
-    shown: dict[str, None] = {}
-    for _, fields in entries:
-        frame = fields[EVENT_FIELD.encode()]
-        if is_run_frame(frame) or not frame_data(frame).startswith(_ITEM_EVENT_PREFIXES):
-            continue
-        event = json.loads(frame_data(frame))
-        if event["type"] == "thread.item.added":
-            shown[event["item"]["id"]] = None
+        self._is_written.clear()
+        if at_once:
+            self._writer.write_at_once(self)
         else:
-            shown.pop(event.get("item_id") or event["item"]["id"], None)
-    return list(shown)
+            self._writer.write_text(self)

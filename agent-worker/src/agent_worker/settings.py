@@ -28,7 +28,7 @@ class Settings(ServiceSettings):
     """A run whose lease was not renewed for so long belongs to somebody else."""
 
     run_timeout_seconds: float = Field(default=600.0, gt=0)
-    """A run that takes longer fails."""
+    """A run that takes longer, over all its attempts, fails."""
 
     run_max_turns: int = Field(default=128, ge=1)
     """Model requests in one run."""
@@ -37,17 +37,20 @@ class Settings(ServiceSettings):
     """Text is sent at once, then at most this often."""
 
     run_log_seconds: int = Field(default=3600, ge=1)
-    """Life of a run's event log after its newest event."""
+    """Life of a run's event log after its newest event or, while it is quiet, the newest renewal of the lease."""
 
     run_log_after_end_seconds: int = Field(default=600, ge=1)
     """Life of a run's event log after its terminal event."""
+
+    run_log_max_events: int = Field(default=10_000, ge=1)
+    """About how many events a run's log holds; the oldest give way. Who needs those gets the stored items instead."""
 
     event_delivery_seconds: float = Field(default=5.0, gt=0)
     """At the end of a run, how long to keep trying to hand its last events to Redis."""
 
     tool_timeout_seconds: float = Field(default=10.0, gt=0)
-    tool_attempts: int = Field(default=6, ge=1)
-    """Tries of a tool call whose connection broke; safe because of its idempotency key."""
+    tool_patience_seconds: float = Field(default=60.0, ge=0)
+    """How long a tool call whose connection broke is tried again; safe because of its idempotency key."""
 
     tool_connections: int = Field(default=4, ge=1)
     """Pooled MCP connections; each carries one call at a time."""

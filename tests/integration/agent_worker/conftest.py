@@ -13,6 +13,7 @@ from agents.testing import ModelStep, ScriptedModel
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from agent_worker.log_writer import open_log_writer
 from agent_worker.resources import Resources
 from agent_worker.settings import Settings
 from agent_worker.tools.pool import ToolPool
@@ -80,6 +81,7 @@ class Stage:
     redis_url: str
     history_url: str
     tools_url: str
+    database_url: str
 
     async def ask(self, text: str = "Hello", conversation_id: str | None = None) -> Run:
         """Store a user message with its run."""
@@ -88,24 +90,38 @@ class Stage:
         return (await self.history.create_run(conversation_id, run_create(conversation_id, text, new=new))).run
 
     @asynccontextmanager
-    async def worker(self, model: Model, **settings: Any) -> AsyncGenerator[Worker]:
-        """Run a worker until the block is left, then shut it down as SIGTERM does, without a grace period."""
+    async def worker(
+        self,
+        model: Model,
+        *,
+        history: WorkerHistoryClient | None = None,
+        redis_url: str | None = None,
+        drain_seconds: float = 0.0,
+        **settings: Any,
+    ) -> AsyncGenerator[Worker]:
+        """Run a worker until the block is left, then shut it down as SIGTERM does."""
         urls = {"history_url": self.history_url, "tools_url": self.tools_url}
-        defaults: JsonObject = {"relay_flush_ms": 0, "worker_poll_seconds": 0.05, "tool_attempts": 1} | LEASE
+        defaults: JsonObject = {"relay_flush_ms": 0, "worker_poll_seconds": 0.05, "tool_patience_seconds": 0} | LEASE
         configured = Settings.model_validate(urls | defaults | settings)
         async with AsyncExitStack() as stack:
-            wake_redis = Redis.from_url(self.redis_url)
+            redis, wake_redis = (Redis.from_url(redis_url or self.redis_url) for _ in range(2))
+            stack.push_async_callback(redis.aclose)
             stack.push_async_callback(wake_redis.aclose)
-            tools = ToolPool(f"{self.tools_url}/mcp", size=2, timeout_seconds=5, attempts=configured.tool_attempts)
+            tools = ToolPool(
+                f"{self.tools_url}/mcp", size=2, timeout_seconds=5, patience_seconds=configured.tool_patience_seconds
+            )
             stack.push_async_callback(tools.close)
-            worker = Worker(Resources(self.worker_history, self.redis, wake_redis, tools, model), configured)
+            flush_seconds = configured.relay_flush_ms / 1000
+            log_writer = await stack.enter_async_context(open_log_writer(redis, flush_seconds=flush_seconds))
+            resources = Resources(history or self.worker_history, redis, wake_redis, log_writer, tools, model)
+            worker = Worker(resources, configured)
             serving = asyncio.create_task(worker.serve())
             try:
                 yield worker
             finally:
                 serving.cancel()
                 await asyncio.wait({serving})
-                await worker.drain(0)
+                await worker.drain(drain_seconds)
 
     async def end_of(self, run: Run) -> Run:
         """Wait for the run's end."""
@@ -183,5 +199,6 @@ async def stage(database_url: str, redis_url: str) -> AsyncGenerator[Stage]:
             redis_url,
             history_url,
             tools_url,
+            database_url,
         )
     await redis.aclose()

@@ -1,23 +1,26 @@
 """What comes of a run: its items, its events, its effects, however it ends."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from agents.testing import ModelStep
 from httpx2 import Request
 from openai import APIConnectionError
 
-from agent_worker import events
+from agent_worker import events, execution
 from agent_worker.recorder import BAD_ARGUMENTS_OUTPUT, UNKNOWN_TOOL_OUTPUT
-from contracts.conversations import ItemPut, ToolCall
+from contracts.conversations import ItemPut, JsonObject, ToolCall
 from contracts.ids import new_id
-from contracts.redis_keys import CONTROL_CANCEL, control_channel
-from contracts.runs import RunItemsPut
+from contracts.redis_keys import CONTROL_CANCEL, RUNS_READY, control_channel
+from contracts.runs import Claim, RunItemsPut
+from launcher.ports import LOOPBACK, free_port
 from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.models import calls, raw_call, says, says_and_waits
+from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
 
-QUICK_HEARTBEATS = {"run_lease_seconds": 6.0}
+QUICK_HEARTBEATS: JsonObject = {"run_lease_seconds": 6.0}
 """The worker renews three times a lease."""
 
 
@@ -80,7 +83,8 @@ async def test_a_broken_model_fails_the_run_and_keeps_what_it_said(stage: Stage)
     assert ended.status == "failed"
     assert ended.error is not None
     assert ended.error.code == "model_error"
-    assert (await stage.messages(run))[-1].content == "Half an "
+    last = (await stage.messages(run))[-1]
+    assert (last.content, last.status) == ("Half an ", "incomplete")
     (error,) = [event for event in await stage.events(run) if event["type"] == "error"]
     assert error["allow_retry"] is True
 
@@ -104,7 +108,8 @@ async def test_a_cancelled_run_keeps_its_partial_text(stage: Stage) -> None:
         await stage.history.cancel_run(run.id)
         assert (await stage.end_of(run)).status == "cancelled"
         await stage.last_event(run, "run.cancelled")
-    assert (await stage.messages(run))[-1].content == "Half an "
+    last = (await stage.messages(run))[-1]
+    assert (last.content, last.status) == ("Half an ", "incomplete")
 
 
 async def test_a_cancel_is_heard_before_the_next_heartbeat(stage: Stage) -> None:
@@ -129,6 +134,57 @@ async def test_a_run_past_its_deadline_fails(stage: Stage) -> None:
         ended = await stage.end_of(run)
     assert ended.error is not None
     assert ended.error.code == "deadline"
+
+
+async def test_the_deadline_is_that_of_all_attempts_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim_an_hour_later(worker_id: str) -> Claim | None:
+        claim = await claim_run(worker_id)
+        return claim and claim.model_copy(update={"elapsed_seconds": 3600.0})
+
+    claim_run = stage.worker_history.claim_run
+    monkeypatch.setattr(stage.worker_history, "claim_run", claim_an_hour_later)
+    run = await stage.ask()
+    async with stage.worker(script(says("Too late.")), run_timeout_seconds=3600):
+        ended = await stage.end_of(run)
+    assert ended.error is not None
+    assert ended.error.code == "deadline"
+
+
+async def test_a_newer_attempt_goes_on_without_redis(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "TAKE_OVER_SECONDS", 0.1)
+    run = await stage.ask()
+    assert await stage.worker_history.claim_run("dead") is not None
+    await stage.worker_history.release_run(run.id, 1)
+    gone = f"redis://{LOOPBACK}:{free_port()}"
+    async with stage.worker(script(says("Whole.")), redis_url=gone, event_delivery_seconds=0.1):
+        ended = await stage.end_of(run)
+    assert (ended.status, ended.attempt) == ("completed", 2)
+
+
+async def test_late_frames_of_a_dead_attempt_are_withdrawn(stage: Stage) -> None:
+    """What a zombie writes until the newer attempt has written is seen by it; what comes later is refused."""
+    run = await stage.ask()
+    dead = await stage.worker_history.claim_run("dead")
+    assert dead is not None
+    await stage.worker_history.release_run(run.id, 1)
+    zombie = RunPublisher(stage.redis, run.id)
+
+    async def go_on(zombie: RunPublisher) -> None:
+        for number in range(10_000):
+            item = events.assistant_item(new_id("msg"), run.conversation_id, f"late {number}")
+            await zombie.publish({"type": "thread.item.added", "item": item})
+
+    async with stage.worker(script(says("Whole."))):
+        with pytest.raises(AssertionError, match="a newer attempt has written"):
+            await go_on(zombie)
+        await stage.end_of(run)
+        await stage.last_event(run, "run.completed")
+    shown = await stage.events(run)
+    begun = {event["item"]["id"] for event in shown if event["type"] == "thread.item.added"}
+    finished = {event["item"]["id"] for event in shown if event["type"] == "thread.item.done"}
+    withdrawn = {event["item_id"] for event in shown if event["type"] == "thread.item.removed"}
+    assert len(finished) == 1
+    assert withdrawn == begun - finished
 
 
 async def test_too_many_turns_fail_the_run(stage: Stage) -> None:
@@ -167,6 +223,7 @@ async def test_a_worker_that_shuts_down_gives_its_run_back(stage: Stage) -> None
     async with stage.worker(script(says_and_waits("Half an ", spoken, release))):
         await asyncio.wait_for(spoken.wait(), 10)
     assert (await stage.history.get_run(run.id)).status == "queued"
+    assert await stage.redis.lpop(RUNS_READY) == run.id.encode()
 
     async with stage.worker(script(says("Whole."))):
         assert (await stage.end_of(run)).attempt == 2
@@ -176,6 +233,19 @@ async def test_a_worker_that_shuts_down_gives_its_run_back(stage: Stage) -> None
     begun = [event["item"]["id"] for event in shown if event["type"] == "thread.item.added"]
     withdrawn = [event["item_id"] for event in shown if event["type"] == "thread.item.removed"]
     assert withdrawn == begun[:1]
+
+
+async def test_another_worker_goes_on_at_once(stage: Stage) -> None:
+    spoken = asyncio.Event()
+    run = await stage.ask()
+    leaving = stage.worker(script(says_and_waits("Half an ", spoken, asyncio.Event())))
+    async with leaving, AsyncExitStack() as stack:
+        await asyncio.wait_for(spoken.wait(), 10)
+        # It asks once when it begins and then waits for a wake-up.
+        await stack.enter_async_context(stage.worker(script(says("Whole.")), worker_poll_seconds=3600))
+        staying = stack.pop_all()
+    async with staying:
+        assert (await stage.end_of(run)).attempt == 2
 
 
 async def test_an_attempt_that_lost_its_lease_stops_and_stores_nothing(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """A small pool of MCP connections. One connection carries one call at a time, and opening one costs 40 ms."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -15,7 +16,8 @@ log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
-RETRY_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
 
 
@@ -26,13 +28,13 @@ class ToolsUnreachableError(Exception):
 class ToolPool:
     """Lends connections to the tool server at `url`, at most `size` at once, and closes broken ones.
 
-    A call whose connection broke is repeated up to `attempts` times: its idempotency key makes that safe.
+    A call whose connection broke is repeated for `patience_seconds`: its idempotency key makes that safe.
     """
 
-    def __init__(self, url: str, *, size: int, timeout_seconds: float, attempts: int) -> None:
+    def __init__(self, url: str, *, size: int, timeout_seconds: float, patience_seconds: float) -> None:
         self._url = url
         self._timeout_seconds = timeout_seconds
-        self._attempts = attempts
+        self._patience_seconds = patience_seconds
         self._slots = asyncio.Semaphore(size)
         self._idle: list[MCPServerStreamableHttp] = []
         self._tools: list[Tool] | None = None
@@ -43,9 +45,12 @@ class ToolPool:
             self._tools = await self._with_retries(lambda server: server.list_tools())
         return self._tools
 
-    async def call(self, name: str, arguments: JsonObject, meta: JsonObject) -> CallToolResult:
-        """Call a tool. Its own errors come back as a result with `isError`. Raises ToolsUnreachableError."""
-        return await self._with_retries(lambda server: server.call_tool(name, arguments, meta))
+    async def call(self, name: str, arguments: JsonObject, meta: Callable[[], JsonObject]) -> CallToolResult:
+        """Call a tool. Its own errors come back as a result with `isError`. Raises ToolsUnreachableError.
+
+        `meta` is asked for each try: the last one may come when the token of the first has expired.
+        """
+        return await self._with_retries(lambda server: server.call_tool(name, arguments, meta()))
 
     async def close(self) -> None:
         """Close every idle connection."""
@@ -53,16 +58,18 @@ class ToolPool:
             await self._discard(self._idle.pop())
 
     async def _with_retries(self, operation: Callable[[MCPServerStreamableHttp], Awaitable[Answer]]) -> Answer:
-        for attempt in range(1, self._attempts + 1):
+        give_up = time.monotonic() + self._patience_seconds
+        pause = FIRST_PAUSE_SECONDS
+        while True:
             try:
                 async with self._connection() as server:
                     return await operation(server)
             except Exception as error:
-                log.warning("tool_connection_broke", attempt=attempt, error=type(error).__name__)
-                if attempt == self._attempts:
+                log.warning("tool_connection_broke", error=type(error).__name__)
+                if time.monotonic() + pause > give_up:
                     raise ToolsUnreachableError(self._url) from error
-                await asyncio.sleep(RETRY_SECONDS * attempt)
-        raise AssertionError("the last attempt returns or raises")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[MCPServerStreamableHttp]:
