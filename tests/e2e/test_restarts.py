@@ -1,6 +1,5 @@
-"""What is acknowledged is stored, whatever ends: all of it, the launcher, or the only worker."""
+"""What is acknowledged is stored, whatever ends: all of it, or the launcher. Single processes: `tests.faults`."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -48,38 +47,3 @@ async def test_a_restart_of_everything_loses_nothing_and_leaves_nobody(tmp_path:
 
     async with running_system(tmp_path / "data", BETTER_AUTH_SECRET=secret) as system:
         assert await thread_and_tasks(system, thread_id) == before
-
-
-async def test_a_killed_worker_is_replaced_and_its_run_goes_on(tmp_path: Path) -> None:
-    async with (
-        running_system(tmp_path / "data", RUN_LEASE_SECONDS="3") as system,
-        system.client(USER) as http,
-        ChatKitClient(http, USER).say("/words 300") as answer,
-    ):
-        await answer.until(lambda answer: len(answer.delta_times) > 3)
-        os.kill(system.pid("agent-worker-1"), signal.SIGKILL)
-        await answer.to_the_end()
-
-        expected = " ".join(str(number) for number in range(1, 301))
-        assert answer.text == expected
-        thread = await ChatKitClient(http, USER).ask("threads.get_by_id", thread_id=answer.thread_id)
-        items = thread["items"]["data"]
-        assert [item["type"] for item in items] == ["user_message", "assistant_message"]
-        assert items[1]["content"][0]["text"] == expected
-        assert {item["id"]: item for item in items} == answer.items
-        run = (await http.get(f"/api/{USER}/runs/{answer.run_id}")).json()
-        assert (run["status"], run["attempt"]) == ("completed", 2)
-
-
-async def test_a_tool_acts_once_although_its_worker_was_killed(tmp_path: Path) -> None:
-    async with (
-        running_system(tmp_path / "data", RUN_LEASE_SECONDS="3") as system,
-        system.client(USER) as http,
-        ChatKitClient(http, USER).say("/add 40") as answer,
-    ):
-        await answer.until(lambda answer: len(answer.items) > 5)
-        os.kill(system.pid("agent-worker-1"), signal.SIGKILL)
-        await answer.to_the_end()
-        assert answer.text == "I added 40 tasks."
-        tasks = (await http.get(f"/api/{USER}/tasks?limit=100")).json()["data"]
-        assert sorted(task["title"] for task in tasks) == sorted(f"task {number}" for number in range(1, 41))
