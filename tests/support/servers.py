@@ -18,6 +18,8 @@ from launcher.ports import LOOPBACK
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.01
+GRACE_SECONDS = 1.0
+"""How long open requests of a server that ends may take."""
 
 Condition = Callable[[], Awaitable[bool] | bool]
 
@@ -34,16 +36,42 @@ async def eventually(condition: Condition, *, seconds: float = START_SECONDS, wh
         await asyncio.sleep(POLL_SECONDS)
 
 
+class PromptServer(uvicorn.Server):
+    """Ends as soon as it can. Uvicorn looks for a reason to end ten times a second: too slow for a thousand tests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serve until `ending` is set."""
+        await self.on_tick(0)
+        await self.ending.wait()
+
+    async def shutdown(self, sockets: object = None) -> None:
+        """Let open requests end, or cancel them."""
+        state = self.server_state
+        for server in self.servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            await eventually(lambda: not state.connections and not state.tasks, seconds=GRACE_SECONDS)
+        except AssertionError:
+            for task in state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
+
+
 @asynccontextmanager
 async def serve(app: Callable[..., Any], *, port: int = 0) -> AsyncGenerator[str]:
     """Serve an ASGI app in the running loop, lifespan included, on a free port unless one is given; gives its address.
 
     A real socket: in-process transports buffer a whole streamed response.
     """
-    config = uvicorn.Config(
-        app, host=LOOPBACK, port=port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
+    server = PromptServer(
+        uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None, access_log=False, lifespan="on")
     )
-    server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage] - serve() takes over signals
     try:
         await eventually(lambda: server.started or task.done(), what="uvicorn started")
@@ -52,7 +80,7 @@ async def serve(app: Callable[..., Any], *, port: int = 0) -> AsyncGenerator[str
             raise AssertionError("the app did not start: its lifespan failed, see the log")
         yield f"http://{LOOPBACK}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.ending.set()
         async with asyncio.timeout(STOP_SECONDS):
             await task
 
