@@ -23,6 +23,7 @@ structlog.configure(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the tests' options."""
     parser.addoption("--fuzz-cases", type=int, default=10, help="generated requests per operation of the API")
+    parser.addoption("--relay-machines", type=int, default=30, help="generated lives of a run and its readers")
 
 
 def _external(name: str) -> str | None:

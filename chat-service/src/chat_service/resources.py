@@ -13,11 +13,15 @@ from chat_service.relay.hub import Hub
 from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
 from chat_service.relay.relay import Relay
+from chat_service.responses import FrameStreamResponse
 from chat_service.server import ThreadkeepServer
+from chat_service.services.departures import Departures
 from chat_service.services.runs import RunNotices
 from chat_service.settings import Settings
 from chat_service.store import HistoryStore
-from history_client import HistoryClient
+from contracts.frames import LOG_START, Cursor
+from contracts.runs import Run
+from history_client import HistoryClient, UserHistory
 from service_kit.health import ReadinessCheck
 from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner
@@ -38,8 +42,22 @@ class Resources:
     relay: Relay
     server: ThreadkeepServer
     runs: RunNotices
+    departures: Departures
     checks: dict[str, ReadinessCheck]
     """By name, what must answer for the service to be ready."""
+
+    def stream(
+        self,
+        history: UserHistory,
+        run: Run,
+        *,
+        head: bytes = b"",
+        cursor: Cursor = LOG_START,
+        run_frames: bool = False,
+    ) -> FrameStreamResponse:
+        """Answer with a run that `history`'s user may see; see `RunReader`."""
+        reader = self.relay.reader(history, run, cursor=cursor, run_frames=run_frames)
+        return FrameStreamResponse(reader, run, head=head, on_left=lambda: self.departures.note(history, run))
 
 
 def create_redis(url: str) -> Redis:
@@ -84,11 +102,15 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
             keepalive_seconds=settings.keepalive_seconds,
             lease_seconds=settings.run_lease_seconds,
         )
-        runs = RunNotices(redis)
+        runs = RunNotices(redis, hub)
+        grace_seconds = settings.disconnect_grace_seconds if settings.disconnect_policy == "cancel" else None
+        departures = Departures(runs, grace_seconds)
+        stack.push_async_callback(departures.aclose)
         yield Resources(
             history=HistoryClient(http, signer),
             relay=Relay(hub, EventLog(redis), limits),
             server=ThreadkeepServer(HistoryStore(runs), runs),
             runs=runs,
+            departures=departures,
             checks={"history-service": check_history, "redis": check_redis},
         )

@@ -1,12 +1,14 @@
 """The streamed response: a head, then a run's frames, written to the client as they come."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chat_service.relay import synthetic
+from chat_service.relay.outlet import ResponseBody
 from chat_service.relay.reader import RunReader
 from contracts.runs import Run
 
@@ -27,33 +29,32 @@ class FrameStreamResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, reader: RunReader, run: Run, *, head: bytes = b"") -> None:
+    def __init__(self, reader: RunReader, run: Run, *, on_left: Callable[[], None], head: bytes = b"") -> None:
+        """Stream `head` and what the reader reads of `run`; `on_left` is called if the client leaves before its end."""
         self.status_code = 200
         self.background = None
         self.init_headers({**STREAM_HEADERS, RUN_ID_HEADER: run.id})
         self._head = head
         self._reader = reader
         self._run = run
+        self._on_left = on_left
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the run ends or the client leaves."""
-
-        async def write(chunk: bytes) -> None:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
+        body = ResponseBody(send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self._head:
-            await write(self._head)
+            await body.write(self._head)
         watcher = asyncio.create_task(self._stop_on_disconnect(receive))
         try:
-            await self._reader.relay(write, run=self._run)
+            await self._reader.relay(body, run=self._run)
         except asyncio.CancelledError:
             # Only a shutdown of the server cancels: a client that leaves is told by `receive`.
-            await write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
+            await body.write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
             raise
         except Exception:
             log.exception("relay_failed", run_id=self._run.id)
-            await write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
+            await body.write(synthetic.error(BROKEN_MESSAGE, allow_retry=True))
         finally:
             watcher.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -62,3 +63,4 @@ class FrameStreamResponse(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._reader.stop()
+        self._on_left()

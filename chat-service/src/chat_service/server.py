@@ -26,6 +26,9 @@ from chat_service.store import HistoryStore, in_utc
 from contracts.feedback import MAX_FEEDBACK_ITEMS
 from service_kit.problems import InvalidRequestError
 
+RESUME_ACTION = "run.resume"
+"""The custom action that streams a conversation's oldest unfinished run from its first event; no payload."""
+
 _NO_EVENTS: tuple[ThreadStreamEvent, ...] = ()
 
 
@@ -71,15 +74,20 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
     async def action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: ChatContext
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Refuse: no widget of ours has actions."""
-        context.failure = UnknownActionError(f"There is no action {action.type!r}.")
+        """Leave the conversation's active run to be followed, for a page that was loaded anew; refuse all else."""
+        try:
+            if action.type != RESUME_ACTION:
+                raise UnknownActionError(f"There is no action {action.type!r}.")
+            context.run = await self._runs.oldest_active(context.history, thread.id)
+        except Exception as error:
+            context.failure = error
         for event in _NO_EVENTS:
             yield event
 
     async def sync_action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: ChatContext
     ) -> SyncCustomActionResponse:
-        """Refuse: no widget of ours has actions."""
+        """Refuse: what there is streams."""
         raise UnknownActionError(f"There is no action {action.type!r}.")
 
     async def add_feedback(

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from service_kit.settings import ServiceSettings
 
 ModelProvider = Literal["openai", "compatible", "demo"]
+DisconnectPolicy = Literal["detach", "cancel"]
 
 
 class Settings(ServiceSettings):
@@ -24,6 +25,12 @@ class Settings(ServiceSettings):
 
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """A stream that was silent for so long gets a comment, so that no proxy cuts it."""
+
+    disconnect_policy: DisconnectPolicy = "detach"
+    """What becomes of a run whose client leaves: it goes on, or is cancelled if nobody reads it after the grace."""
+
+    disconnect_grace_seconds: float = Field(default=10.0, gt=0)
+    """How long a client may be away before `DISCONNECT_POLICY=cancel` cancels its run."""
 
     max_request_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest body of a ChatKit request."""

@@ -69,16 +69,32 @@ class OneRun(RunRecord):
 class Client:
     """Reads one run in a task; can be made to stop reading."""
 
-    def __init__(self, reader: RunReader) -> None:
+    def __init__(self, reader: RunReader, run: Run | None = None) -> None:
         self.reader = reader
         self.received = bytearray()
         self.writes: list[bytes] = []
         self.reading = asyncio.Event()
         self.reading.set()
-        self.task = asyncio.create_task(reader.relay(self._write))
+        self._waiting: bytes | None = None
+        self.task = asyncio.create_task(reader.relay(self, run=run))
 
-    async def _write(self, chunk: bytes) -> None:
-        await self.reading.wait()
+    def offer(self, chunk: bytes) -> bool:
+        """Take the chunk, at once if the client reads."""
+        assert self._waiting is None, "offered before the client had taken what was offered"
+        if self.reading.is_set():
+            self._take(chunk)
+        else:
+            self._waiting = chunk
+        return self._waiting is None
+
+    async def drain(self) -> None:
+        """Wait until the client reads."""
+        if self._waiting is not None:
+            await self.reading.wait()
+            chunk, self._waiting = self._waiting, None
+            self._take(chunk)
+
+    def _take(self, chunk: bytes) -> None:
         self.writes.append(chunk)
         self.received += chunk
 
@@ -109,12 +125,14 @@ class RelayBench:
         cursor: Cursor = LOG_START,
         run_frames: bool = True,
         hub: Hub | None = None,
+        run: Run | None = None,
     ) -> Client:
         """Begin to read a run."""
         return Client(
             RunReader(
                 record, hub=hub or self.hub, event_log=self.log, limits=limits, cursor=cursor, run_frames=run_frames
-            )
+            ),
+            run,
         )
 
     async def subscribed(self, channels: int = 1) -> None:

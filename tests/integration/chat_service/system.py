@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -156,11 +156,16 @@ class Worker:
         """Store an assistant message and publish it as done."""
         claim, publisher = self._held[run_id]
         item = events.assistant_item(item_id, claim.run.conversation_id, text)
-        put = RunItemsPut(attempt=claim.run.attempt, items=[ItemPut(payload=item)])
-        await self._history.put_run_items(run_id, put, token=claim.token)
+        await self.store(run_id, item)
         if publish:
             await publisher.publish({"type": "thread.item.done", "item": item})
         return item
+
+    async def store(self, run_id: str, item: JsonObject) -> None:
+        """Store an item of a held run."""
+        claim, _ = self._held[run_id]
+        put = RunItemsPut(attempt=claim.run.attempt, items=[ItemPut(payload=item)])
+        await self._history.put_run_items(run_id, put, token=claim.token)
 
     async def finish(self, run_id: str, *, error: RunError | None = None, publish: bool = True) -> None:
         """End the run."""
@@ -175,6 +180,10 @@ class Worker:
         """Return a held run's conversation."""
         return self._held[run_id][0].run.conversation_id
 
+    def user_of(self, run_id: str) -> str:
+        """Return a held run's user."""
+        return self._held[run_id][0].run.user_id
+
 
 @dataclass
 class System:
@@ -187,6 +196,13 @@ class System:
     worker: Worker
     senders: Senders
     app: Any
+    chat_settings: dict[str, Any]
+
+    @asynccontextmanager
+    async def another_instance(self) -> AsyncGenerator["System"]:
+        """Run a second chat-service beside the first; everything else is the same."""
+        async with _chat_service(self.chat_settings) as (chat_url, app, http):
+            yield replace(self, chat_url=chat_url, app=app, http=http)
 
     def user(self, user_id: str = "alice") -> User:
         """Return somebody signed in."""
@@ -202,8 +218,19 @@ class System:
 
 
 @asynccontextmanager
-async def running_system(database_url: str, redis_url: str, **chat_settings: Any) -> AsyncGenerator[System]:
-    """Run both services; `chat_settings` change the chat-service's."""
+async def _chat_service(settings: dict[str, Any]) -> AsyncGenerator[tuple[str, Any, httpx.AsyncClient]]:
+    app = create_chat_app(ChatSettings.model_validate(settings))
+    # Streams are broken off: none leaves a connection behind that another request would use.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=20, limits=limits) as http:
+        yield url, app, http
+
+
+@asynccontextmanager
+async def running_system(
+    database_url: str, redis_url: str, *, history: dict[str, Any] | None = None, **chat_settings: Any
+) -> AsyncGenerator[System]:
+    """Run both services; `chat_settings` change the chat-service's, `history` the history-service's."""
     senders = Senders()
     history_settings = HistorySettings(
         database_url=SecretStr(database_url),
@@ -213,6 +240,7 @@ async def running_system(database_url: str, redis_url: str, **chat_settings: Any
             agent_worker=frozenset({scopes.RUNS_WORK}),
             history_service=frozenset({scopes.RUNS_ITEMS, scopes.TASKS}),
         ),
+        **(history or {}),
     )
     async with AsyncExitStack() as stack:
         history_url = await stack.enter_async_context(serve(create_history_app(history_settings)))
@@ -223,9 +251,7 @@ async def running_system(database_url: str, redis_url: str, **chat_settings: Any
             "internal_trust": senders.trust(gateway=frozenset({scopes.CHAT})),
             **chat_settings,
         }
-        app = create_chat_app(ChatSettings.model_validate(settings))
-        chat_url = await stack.enter_async_context(serve(app))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=chat_url, timeout=20))
+        chat_url, app, http = await stack.enter_async_context(_chat_service(settings))
         history_http = await stack.enter_async_context(create_http_client(history_url))
         redis = create_redis(redis_url)
         stack.push_async_callback(redis.aclose)
@@ -237,6 +263,7 @@ async def running_system(database_url: str, redis_url: str, **chat_settings: Any
             worker=Worker(WorkerHistoryClient(history_http, senders.signer("agent-worker")), redis),
             senders=senders,
             app=app,
+            chat_settings=settings,
         )
 
 

@@ -186,16 +186,16 @@ async def test_a_wake_up_that_fails_does_not_keep_a_message_from_being_accepted(
 
 @pytest.mark.parametrize("count", [1, 30])
 async def test_streams_end_together_with_their_own_runs(system: System, count: int) -> None:
-    user = system.user()
-
     async def one(number: int) -> list[str]:
-        async with user.stream("threads.create", input=message(f"Hello {number}")) as chat:
+        # Nobody has more unfinished runs than the history-service allows.
+        async with system.user(f"user-{number % 5}").stream("threads.create", input=message(f"Hello {number}")) as chat:
             await chat.read()
         return [event["item"]["content"][0]["text"] for event in chat.events if event["type"] == "thread.item.done"]
 
     async def answer() -> None:
         publisher = await system.worker.claim()
-        item = (await system.history_of().list_items(system.worker.conversation_of(publisher.run_id))).data[0]
+        history = system.history_of(system.worker.user_of(publisher.run_id))
+        item = (await history.list_items(system.worker.conversation_of(publisher.run_id))).data[0]
         await system.worker.say(publisher.run_id, new_id("msg"), "Re: " + item["content"][0]["text"])
         await system.worker.finish(publisher.run_id)
 

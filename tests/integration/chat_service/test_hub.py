@@ -1,11 +1,20 @@
 """The shared pub/sub connection: confirmed subscriptions, and a connection that dies without a word."""
 
+import asyncio
 import signal
+import ssl
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from chat_service.relay.hub import Hub
 from contracts.ids import new_id
 from launcher.children import spawn, stop
 from launcher.embedded_valkey import EmbeddedValkey
@@ -24,6 +33,9 @@ class Ear:
     def deliver(self, frame: bytes) -> None:
         """Remember."""
         self.heard.append(frame)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
     def resync(self) -> None:
         """Count."""
@@ -66,6 +78,64 @@ async def test_listeners_of_a_channel_share_one_subscription(bench: RelayBench) 
     assert await bench.redis.publish(channel, b"one") == 1
     await eventually(lambda: ears[1].heard == ears[2].heard == [b"one"], what="heard")
     assert ears[0].heard == []
+
+
+async def test_a_connection_over_tls_is_taken_over_too(redis_url: str, tmp_path: Path) -> None:
+    plain = urlsplit(redis_url)
+    assert plain.hostname
+    assert plain.port
+    async with tls_proxy(self_signed(tmp_path), plain.hostname, plain.port) as port:
+        netloc = plain.netloc.replace(f":{plain.port}", f":{port}")
+        address = urlunsplit(plain._replace(scheme="rediss", netloc=netloc, query="ssl_cert_reqs=none"))
+        async with relay_bench(redis_url) as bench:
+            hub = Hub(address)
+            hub.start()
+            try:
+                channel, ear = new_id("run"), Ear()
+                await hub.subscribe(channel, ear)
+                await eventually(lambda: ear.resyncs > 0, what="subscribed")
+                await bench.redis.publish(channel, b"x" * 100_000)
+                await eventually(lambda: ear.heard == [b"x" * 100_000], what="heard")
+            finally:
+                await hub.aclose()
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a server's context with a certificate of its own making."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .sign(key, None)
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(certificate + secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+@asynccontextmanager
+async def tls_proxy(context: ssl.SSLContext, host: str, port: int) -> AsyncGenerator[int]:
+    """Speak TLS in front of a server that does not; gives the port."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, port)
+        await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def test_a_frozen_redis_is_noticed_and_come_back_to(tmp_path: Path) -> None:

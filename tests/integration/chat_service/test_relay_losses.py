@@ -186,17 +186,9 @@ async def test_a_gap_that_the_log_does_not_cover_is_filled_with_stored_items(ben
 async def test_a_finished_run_whose_log_is_gone_ends_at_once(bench: RelayBench) -> None:
     record = OneRun()
     record.end("cancelled")
-    client = bench.client(record, cursor=Cursor(1, 7))
     # The caller has just seen the run: no lease is waited for.
-    client.task.cancel()
-    received = bytearray()
-
-    async def write(chunk: bytes) -> None:
-        received.extend(chunk)
-
-    async with asyncio.timeout(2):
-        await client.reader.relay(write, run=record.row)
-    assert b'event: run\ndata: {"type":"run.cancelled"' in received
+    client = bench.client(record, cursor=Cursor(1, 7), run=record.row)
+    assert b'event: run\ndata: {"type":"run.cancelled"' in await client.finish(2)
 
 
 @asynccontextmanager

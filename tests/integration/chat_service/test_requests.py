@@ -260,7 +260,8 @@ async def test_callers_without_the_scope_are_refused(system: System) -> None:
 
 
 async def test_without_the_history_service_requests_are_refused_and_readiness_says_so(redis_url: str) -> None:
-    async with running_system("postgresql://nobody@127.0.0.1:1/none", redis_url) as system:
+    nowhere, impatient = "postgresql://nobody@127.0.0.1:1/none", {"database_wake_seconds": 0.1}
+    async with running_system(nowhere, redis_url, history=impatient) as system:
         user: User = system.user()
         for kind, params in [*about("thr_1"), ("threads.create", {"input": message("Hello")})]:
             status, code = code_of(await user.post(kind, **params))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from chat_service.context import ChatContext
+from chat_service.relay.hub import Hub
 from chat_service.services.runs import RunNotices
 from chat_service.store import HistoryStore
 from contracts.conversations import JsonObject, MessageKind
@@ -38,7 +39,7 @@ async def conversation(alice: UserHistory) -> str:
 
 @pytest.fixture
 def store() -> HistoryStore:
-    return HistoryStore(RunNotices(Redis()))
+    return HistoryStore(RunNotices(Redis(), Hub("redis://127.0.0.1")))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,16 +6,18 @@ what was published in between is lost to them. Frames are handed over as they co
 
 import asyncio
 import contextlib
-import math
 import random
 from collections import Counter
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from chat_service.relay.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -25,14 +27,18 @@ PING_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 2.0
 
-Command = tuple[bytes, ...]
+Send = Callable[..., None]
 
 
 class Listener(Protocol):
-    """Who hears a channel. Both methods are called from the connection's task and must not block."""
+    """Who hears a channel. Its methods are called from the event loop and must neither block nor raise."""
 
     def deliver(self, frame: bytes) -> None:
         """Take a message."""
+        ...
+
+    def flush(self) -> None:
+        """Take notice that all messages that came at once have been delivered."""
         ...
 
     def resync(self) -> None:
@@ -60,9 +66,8 @@ class Hub:
         self._ping_seconds = ping_seconds
         self._channels: dict[bytes, _Channel] = {}
         self._unconfirmed: Counter[bytes] = Counter()
-        self._outbox: list[Command] = []
-        self._outbox_filled = asyncio.Event()
-        self._heard_at = 0.0
+        self._delivered: set[Listener] = set()
+        self._send: Send = _send_nothing
         self._task: asyncio.Task[None] | None = None
         self.connected = False
 
@@ -112,14 +117,15 @@ class Hub:
         """Channels in use."""
         return len(self._channels)
 
+    def tell(self, name: str, message: bytes) -> None:
+        """Let this process's own listeners hear a message, whether Redis is there or not."""
+        self._hear(name.encode(), message)
+        self._flush()
+
     def _request_subscription(self, key: bytes, channel: _Channel) -> None:
         channel.confirmed.clear()
         self._unconfirmed[key] += 1
         self._send(b"SUBSCRIBE", key)
-
-    def _send(self, *command: bytes) -> None:
-        self._outbox.append(command)
-        self._outbox_filled.set()
 
     async def _run(self) -> None:
         backoff = FIRST_BACKOFF_SECONDS
@@ -143,46 +149,49 @@ class Hub:
 
     async def _converse(self, connection: AbstractConnection) -> None:
         """Serve one connection until it breaks; raises what broke it."""
+        wire = Wire(self._hear, self._confirm, self._flush)
+        # Connecting, TLS, authentication and the choice of the database are redis-py's; it has no public way to hear
+        # what comes afterwards at less than 12 µs a message.
+        transport: asyncio.Transport = connection._writer.transport  # type: ignore[attr-defined]
+        transport.set_protocol(wire)
+
+        def send(*command: bytes) -> None:
+            if not transport.is_closing():
+                transport.writelines(connection.pack_command(*command))
+
+        self._send = send
         self.connected = True
-        self._heard_at = asyncio.get_running_loop().time()
         for key, channel in self._channels.items():
             self._request_subscription(key, channel)
         log.info("relay_hub_connected", channels=len(self._channels))
-        halves = [asyncio.create_task(self._read(connection)), asyncio.create_task(self._write(connection))]
-        try:
-            done, _ = await asyncio.wait(halves, return_when=asyncio.FIRST_EXCEPTION)
-            for half in done:
-                half.result()
-        finally:
-            for half in halves:
-                half.cancel()
-            await asyncio.gather(*halves, return_exceptions=True)
+        while True:
+            await asyncio.wait((wire.lost,), timeout=self._ping_seconds)
+            if wire.lost.done():
+                raise wire.lost.result()
+            if asyncio.get_running_loop().time() - wire.heard_at > 2.5 * self._ping_seconds:
+                raise RedisConnectionError("no answer to pings")
+            send(b"PING")
 
     def _lose_connection(self) -> None:
         self.connected = False
-        self._outbox.clear()
+        self._send = _send_nothing
         self._unconfirmed.clear()
         for channel in self._channels.values():
             channel.confirmed.set()  # nobody waits for a dead connection
             for listener in channel.listeners:
                 listener.resync()
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        loop_time = asyncio.get_running_loop().time
-        channels = self._channels
-        while True:
-            reply = cast("object", await connection.read_response(timeout=math.inf, disconnect_on_error=False))
-            self._heard_at = loop_time()
-            if not isinstance(reply, list):
-                continue  # PONG, while nothing is subscribed
-            push = cast("list[bytes]", reply)
-            if push[0] == b"message":
-                channel = channels.get(push[1])
-                if channel is not None:
-                    for listener in channel.listeners:
-                        listener.deliver(push[2])
-            elif push[0] == b"subscribe":
-                self._confirm(push[1])
+    def _hear(self, name: bytes, message: bytes) -> None:
+        channel = self._channels.get(name)
+        if channel is not None:
+            for listener in channel.listeners:
+                listener.deliver(message)
+                self._delivered.add(listener)
+
+    def _flush(self) -> None:
+        for listener in self._delivered:
+            listener.flush()
+        self._delivered.clear()
 
     def _confirm(self, name: bytes) -> None:
         # A confirmation may belong to an earlier subscription that was ended in between: only the last one counts.
@@ -196,16 +205,6 @@ class Hub:
             for listener in channel.listeners:
                 listener.resync()
 
-    async def _write(self, connection: AbstractConnection) -> None:
-        """Send what is asked for, and a ping after each silence; a peer that does not answer is given up."""
-        while True:
-            try:
-                async with asyncio.timeout(self._ping_seconds):
-                    await self._outbox_filled.wait()
-            except TimeoutError:
-                self._outbox.append((b"PING",))
-            if asyncio.get_running_loop().time() - self._heard_at > 2.5 * self._ping_seconds:
-                raise RedisConnectionError("no answer to pings")
-            self._outbox_filled.clear()
-            commands, self._outbox = self._outbox, []
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+
+def _send_nothing(*command: bytes) -> None:
+    """Stand in for sending while there is no connection: channels in use are subscribed when there is one."""

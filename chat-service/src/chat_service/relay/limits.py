@@ -15,5 +15,15 @@ class RelayLimits:
 
     @property
     def lost_after_seconds(self) -> float:
-        """Longest silence, with nobody to ask, before a stream ends with an error."""
+        """Longest time after the last proof that the run can be followed before a stream ends with an error."""
         return 2 * self.lease_seconds + 5
+
+    @property
+    def answer_seconds(self) -> float:
+        """Longest wait for the history-service, so that it is asked more than once before the stream is lost."""
+        return max(1.0, min(5.0, self.lease_seconds / 3))
+
+    @property
+    def log_seconds(self) -> float:
+        """Longest wait for a page of the log: Redis may accept connections and not answer."""
+        return max(0.5, min(2.0, self.lease_seconds / 3))

@@ -1,40 +1,40 @@
 """One reader of one run: turns what the hub hears and what the log holds into one gapless sequence of frames.
 
 It subscribes first, then reads the log from its cursor, then follows. A frame at or below the cursor is dropped; one
-that is not the very next sends the reader back to the log. Whatever is down, a reader ends: when it has heard nothing
-for a lease it asks the history-service, whose word about the run is final.
+that is not the very next sends the reader back to the log. While the client keeps up, live frames are written as they
+are heard; its task wakes for everything else. Whatever is down, a reader ends: when it has heard nothing for a lease it
+asks the history-service, whose word about the run is final.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 
 import structlog
 from redis.exceptions import RedisError
 
 from chat_service.relay import synthetic
 from chat_service.relay.hub import Hub
-from chat_service.relay.items import ItemGate, ItemTracker
+from chat_service.relay.inquiry import RETRY_SECONDS, Inquiry
 from chat_service.relay.limits import RelayLimits
-from chat_service.relay.log import EventLog, LoggedFrame
+from chat_service.relay.log import EventLog
 from chat_service.relay.metrics import ENDINGS, LOSSES, READERS, REREADS
+from chat_service.relay.outlet import Outlet
+from chat_service.relay.passage import Passage
 from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
-from contracts.conversations import JsonObject
-from contracts.frames import KEEP_ALIVE, LOG_START, Cursor, frame_cursor, frame_data, is_run_frame
-from contracts.redis_keys import live_channel
-from contracts.runs import TERMINAL_STATUSES, Run, RunEvent
+from contracts.frames import KEEP_ALIVE, LOG_START, Cursor
+from contracts.redis_keys import LIVE_CHECK, live_channel
+from contracts.runs import TERMINAL_STATUSES, Run
 
 log = structlog.get_logger(__name__)
 
-Write = Callable[[bytes], Awaitable[None]]
-
-RETRY_SECONDS = 1.0
 LOST_MESSAGE = "The answer could not be followed any longer. It may still arrive: reload the conversation to see it."
 GONE_MESSAGE = "This conversation was deleted."
 
 
 class RunReader:
     """Relays one run to one client. A `hub.Listener`."""
+
+    _outlet: Outlet
 
     def __init__(
         self,
@@ -51,57 +51,75 @@ class RunReader:
         self._hub = hub
         self._log = event_log
         self._limits = limits
-        self._cursor = cursor
+        self._passage = Passage(cursor, run_frames=run_frames)
         self._run_frames = run_frames
+        self._inquiry = Inquiry(record, limits, on_answer=self._hurry)
         self._queue: deque[bytes] = deque()
-        self._wake = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._tracker = ItemTracker()
-        self._gate: ItemGate | None = None
         self._stale = True
         self._ended = False
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._reread_at = 0.0
-        self._check_at = 0.0
-        self._written_at = self._proof_at = self._now()
+        self._written_at = self._now()
 
     def deliver(self, frame: bytes) -> None:
         """Queue a live frame; a client too slow for its queue reads the log instead."""
-        if self._stale:
-            return
-        if len(self._queue) >= self._limits.queue_frames:
-            self._expire("overflow")
-        else:
+        if frame == LIVE_CHECK:
+            self._inquiry.hasten_now()
+            self._hurry()
+        elif not self._stale:
             self._queue.append(frame)
-        self._wake.set()
+            if len(self._queue) > self._limits.queue_frames:
+                self._expire("overflow")
+
+    def flush(self) -> None:
+        """Write what is queued as one chunk if the task has nothing else to do; wake it for whatever is left."""
+        if self._waiter is None or not self._queue:
+            return
+        frames = list[bytes]()
+        try:
+            gap = self._take_queued(frames)
+            if self._offer(frames) and gap is None and not self._ended:
+                return
+        except Exception as error:
+            self._failure = error
+        self._wake()
 
     def resync(self) -> None:
         """Read the log again: live frames may have been missed."""
         if not self._stale:
             self._expire("reconnect")
         self._reread_at = 0.0
-        self._wake.set()
+        self._inquiry.hasten(self._check_interval)
+        self._hurry()
 
     def stop(self) -> None:
         """End without a word: the client is gone."""
         self._ended = True
-        self._wake.set()
+        self._wake()
 
-    async def relay(self, write: Write, *, run: Run | None = None) -> None:
+    async def relay(self, outlet: Outlet, *, run: Run | None = None) -> None:
         """Write frames until the run's terminal event, or what stands in for it.
 
         `run` is the run as the caller just saw it, if it did: one that has ended is not waited for.
         """
+        self._outlet = outlet
         channel = live_channel(self._record.run_id)
         READERS.inc()
         try:
+            self._inquiry.prove(self._now(), self._limits.lease_seconds)
             await self._hub.subscribe(channel, self)
-            has_ended = run is not None and run.status in TERMINAL_STATUSES
-            self._check_at = self._now() + (0 if has_ended else self._check_interval)
+            self._inquiry.hasten(self._check_interval)
+            if run is not None and run.status in TERMINAL_STATUSES:
+                self._inquiry.hasten_now()
             while not self._ended:
-                await self._step(write)
+                await self._step()
         finally:
             self._hub.unsubscribe(channel, self)
+            self._inquiry.close()
             if self._timer is not None:
                 self._timer.cancel()
             READERS.dec()
@@ -119,171 +137,164 @@ class RunReader:
         REREADS.labels(reason).inc()
         self._queue.clear()
         self._stale = True
+        self._wake()
 
-    async def _step(self, write: Write) -> None:
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _hurry(self) -> None:
+        """Wake up, and look anew at what is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._wake()
+
+    async def _step(self) -> None:
         try:
-            if self._stale and self._now() >= self._reread_at:
-                await self._catch_up(write)
-            elif self._queue:
-                await self._forward(write)
+            if self._queue:
+                await self._forward()
+            elif self._stale and self._now() >= self._reread_at:
+                await self._catch_up()
+            elif self._timer is None or self._stale:
+                await self._see_to_what_is_due()
             else:
-                await self._idle(write)
+                await self._sleep()
         except RunGoneError:
-            await self._end_with(synthetic.error(GONE_MESSAGE, allow_retry=False), "gone", write)
+            await self._end_with(synthetic.error(GONE_MESSAGE, allow_retry=False), "gone")
         except (RedisError, RecordUnavailableError) as error:
             log.warning("relay_read_failed", run_id=self._record.run_id, error=type(error).__name__)
             self._expire("failed")
             self._reread_at = self._now() + RETRY_SECONDS
 
-    async def _catch_up(self, write: Write) -> None:
-        """Pass on what the log holds behind the cursor."""
+    async def _sleep(self) -> None:
+        """Wait until there is news that `flush` did not deal with, or something is due."""
+        self._waiter = self._loop.create_future()
+        await self._waiter
+        await self._outlet.drain()
+        if self._failure is not None:
+            raise self._failure
+
+    def _take_queued(self, frames: list[bytes]) -> Cursor | None:
+        """Take queued frames up to a gap; returns the cursor behind it."""
+        queue, passage = self._queue, self._passage
+        while queue and not passage.has_ended:
+            gap = passage.take(queue[0], frames)
+            if gap is not None:
+                return gap
+            queue.popleft()
+        return None
+
+    async def _forward(self) -> None:
+        """Pass on what is queued, and get over a gap: from the log, or else from the stored items."""
+        frames = list[bytes]()
+        gap = self._take_queued(frames)
+        await self._write(frames)
+        if gap is None:
+            return
+        REREADS.labels("gap").inc()
+        await self._catch_up()
+        here = self._passage.cursor
+        if here < gap and not here.is_followed_by(gap) and not (self._ended or self._stale):
+            await self._recover()
+            self._passage.move(Cursor(gap.attempt, gap.seq - 1))
+
+    async def _catch_up(self) -> None:
+        """Pass on what the log holds behind the cursor. Raises RedisError, RecordUnavailableError, RunGoneError."""
         self._stale = False
-        while True:
-            page = await self._log.page(self._record.run_id, self._cursor)
-            if page and not self._is_continued_by(page[0]):
-                await self._recover(write)
-            start, frames = self._cursor, list[bytes]()
-            for cursor, frame in page:
-                if cursor > self._cursor and not self._ended:
-                    self._accept(cursor, frame, frames)
-            if self._cursor != start:
-                await self._pass_on(frames, write)
-            if self._ended or len(page) < self._log.page_entries:
+        while not self._ended:
+            cursor = self._passage.cursor
+            page = await self._log.page(self._record.run_id, cursor, seconds=self._limits.log_seconds)
+            if page and not self._passage.is_continued_by(page[0].cursor):
+                await self._recover()
+            frames = list[bytes]()
+            for entry in page:
+                self._passage.take_logged(entry.cursor, entry.frame, frames)
+            if self._passage.cursor != cursor:
+                await self._write(frames)
+            if len(page) < self._log.page_entries:
                 return
 
-    def _is_continued_by(self, first: LoggedFrame) -> bool:
-        """Tell whether a page read from the cursor begins where it must."""
-        return first.cursor == (self._cursor if self._cursor != LOG_START else Cursor(1, 1))
-
-    async def _forward(self, write: Write) -> None:
-        """Pass on what is queued."""
-        queue = self._queue
-        start, frames = self._cursor, list[bytes]()
-        gap: Cursor | None = None
-        while queue and not self._ended:
-            cursor = frame_cursor(queue[0])
-            if cursor > self._cursor:
-                if not self._cursor.is_followed_by(cursor):
-                    gap = cursor
-                    break
-                self._accept(cursor, queue[0], frames)
-            queue.popleft()
-        if self._cursor != start:
-            await self._pass_on(frames, write)
-        if gap is not None:
-            await self._bridge(gap, write)
-
-    async def _bridge(self, gap: Cursor, write: Write) -> None:
-        """Get over a gap before the queued frame at `gap`: from the log, or else from the stored items."""
-        REREADS.labels("gap").inc()
-        await self._catch_up(write)
-        if self._cursor < gap and not self._cursor.is_followed_by(gap) and not (self._ended or self._stale):
-            await self._recover(write)
-            self._cursor = Cursor(gap.attempt, gap.seq - 1)
-
-    def _accept(self, cursor: Cursor, frame: bytes, frames: list[bytes]) -> None:
-        """Take the next frame of the run."""
-        self._cursor = cursor
-        if is_run_frame(frame):
-            if RunEvent.model_validate_json(frame_data(frame)).is_terminal:
-                self._ended = True
-                ENDINGS.labels("event").inc()
-                frames += self._withdrawals()
-            if self._run_frames:
-                frames.append(frame)
-        elif self._gate is None or self._gate.admits(frame):
-            self._tracker.note(frame)
-            frames.append(frame)
-
-    def _withdrawals(self) -> list[bytes]:
-        """Return frames that withdraw what the client saw begin and the run has ended without."""
-        return [synthetic.item_removed(item_id) for item_id in sorted(self._tracker.unfinished)]
-
-    async def _pass_on(self, frames: list[bytes], write: Write) -> None:
-        """Write frames; that there were any proves that the run can be followed."""
-        now = self._now()
-        self._proof_at = now
-        self._check_at = now + self._check_interval
-        if frames:
-            self._written_at = now
-            await write(frames[0] if len(frames) == 1 else b"".join(frames))
-
-    async def _recover(self, write: Write) -> None:
+    async def _recover(self) -> None:
         """Redis has lost events of the run: give what is stored instead, and go on from here."""
         LOSSES.inc()
-        log.warning("relay_events_lost", run_id=self._record.run_id, cursor=str(self._cursor))
-        items = await self._stored_items()
-        self._gate = ItemGate(item["id"] for item in items)
-        await self._pass_on([synthetic.item_done(item) for item in items], write)
+        log.warning("relay_events_lost", run_id=self._record.run_id, cursor=str(self._passage.cursor))
+        items = await self._record.items_within(self._limits.answer_seconds)
+        await self._send(b"".join(self._passage.fill(items)))
 
-    async def _stored_items(self) -> list[JsonObject]:
-        """Return what is stored of the run; what is stored need not be withdrawn."""
-        items = await self._record.items()
-        self._tracker.unfinished.difference_update(item["id"] for item in items)
-        return items
-
-    async def _idle(self, write: Write) -> None:
-        """Wait for news; keep the connection alive, and look after the run when there are none."""
+    def _offer(self, frames: list[bytes]) -> bool:
+        """Write what has been taken; that there was anything proves that the run can be followed."""
         now = self._now()
+        self._inquiry.prove(now, self._check_interval)
+        if self._passage.has_ended and not self._ended:
+            self._ended = True
+            ENDINGS.labels("event").inc()
+        self._written_at = now
+        return not frames or self._outlet.offer(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    async def _write(self, frames: list[bytes]) -> None:
+        if not self._offer(frames):
+            await self._outlet.drain()
+
+    async def _send(self, chunk: bytes) -> None:
+        """Write what proves nothing."""
+        self._written_at = self._now()
+        if chunk and not self._outlet.offer(chunk):
+            await self._outlet.drain()
+
+    async def _see_to_what_is_due(self) -> None:
+        """Look after a silent run, keep the connection alive, and set the timer."""
+        inquiry = self._inquiry
         keepalive_at = self._written_at + self._limits.keepalive_seconds
-        if now >= keepalive_at:
-            self._written_at = now
-            await write(KEEP_ALIVE)
-        elif now >= self._check_at:
-            await self._check(write)
+        if run := inquiry.answer(self._check_interval):
+            await self._look_after(run)
+        elif inquiry.is_lost:
+            await self._end_with(synthetic.error(LOST_MESSAGE, allow_retry=True), "lost")
+        elif self._now() >= keepalive_at:
+            await self._send(KEEP_ALIVE)
         else:
-            due = min(keepalive_at, self._check_at, self._reread_at if self._stale else keepalive_at)
-            self._wake.clear()
-            self._set_timer(due)
-            await self._wake.wait()
+            inquiry.ask_if_due()
+            due = min(keepalive_at, inquiry.next_at)
+            self._set_timer(min(due, self._reread_at) if self._stale else due)
+            await self._sleep()
 
     def _set_timer(self, due: float) -> None:
         """Wake up at `due` at the latest. A timer that rings too early is cheaper than a new one per frame."""
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._hurry)
 
-    def _ring(self) -> None:
-        self._timer = None
-        self._wake.set()
-
-    async def _check(self, write: Write) -> None:
-        """Ask the history-service about a run that has been silent."""
+    async def _look_after(self, run: Run) -> None:
+        """Act upon the history-service's word about a run that has been silent."""
+        if run.status not in TERMINAL_STATUSES:
+            self._expire("silence")
+            return
         try:
-            run = await self._record.run()
-            self._proof_at = self._now()
-            self._check_at = self._proof_at + self._check_interval
-            if run.status in TERMINAL_STATUSES:
-                await self._finish(run, write)
-            else:
-                self._expire("silence")
+            await self._finish(run)
         except RecordUnavailableError:
-            now = self._now()
-            self._check_at = now + min(RETRY_SECONDS, self._limits.lease_seconds / 3)
-            if now - self._proof_at >= self._limits.lost_after_seconds:
-                await self._end_with(synthetic.error(LOST_MESSAGE, allow_retry=True), "lost", write)
+            self._inquiry.fail()
+            raise
 
-    async def _finish(self, run: Run, write: Write) -> None:
+    async def _finish(self, run: Run) -> None:
         """End with a run that has ended: by its last events if the log has them, else by what is stored."""
         try:
-            await self._catch_up(write)
+            await self._catch_up()
         except RedisError as error:
             log.warning("relay_read_failed", run_id=run.id, error=type(error).__name__)
         if self._ended:
             return
-        frames = [synthetic.item_done(item) for item in await self._stored_items()]
-        frames += self._withdrawals()
+        items = await self._record.items_within(self._limits.answer_seconds)
+        frames = self._passage.fill(items) + self._passage.withdrawals()
         if run.status == "failed":
             frames.append(synthetic.run_failed(run.error))
         if self._run_frames:
             frames.append(synthetic.run_ended(run))
-        await self._end_with(b"".join(frames), "history", write)
+        await self._end_with(b"".join(frames), "history")
 
-    async def _end_with(self, chunk: bytes, source: str, write: Write) -> None:
+    async def _end_with(self, chunk: bytes, source: str) -> None:
         self._ended = True
         ENDINGS.labels(source).inc()
         log.info("relay_ended_without_event", run_id=self._record.run_id, source=source)
-        if chunk:
-            await write(chunk)
+        await self._send(chunk)

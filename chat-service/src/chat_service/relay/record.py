@@ -1,8 +1,8 @@
 """What the history-service says about a run: the word that counts when events are missing."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from contracts.conversations import JsonObject
 from contracts.pages import MAX_PAGE_LIMIT
@@ -14,7 +14,6 @@ from history_client import (
     UserHistory,
 )
 
-ANSWER_SECONDS = 5.0
 MAX_PAGES = 5
 """A run's items are the newest of its conversation but for messages that queue behind it."""
 
@@ -27,19 +26,18 @@ class RunGoneError(Exception):
     """The run is no longer there, or no longer the user's to see."""
 
 
-@asynccontextmanager
-async def _translated() -> AsyncGenerator[None]:
+@contextmanager
+def _translated() -> Generator[None]:
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            yield
+        yield
     except (HistoryNotFoundError, HistoryForbiddenError) as error:
         raise RunGoneError(error.code) from error
-    except (HistoryError, TimeoutError) as error:
+    except HistoryError as error:
         raise RecordUnavailableError(type(error).__name__) from error
 
 
 class RunRecord:
-    """One run, as one user may see it. Both methods raise RecordUnavailableError or RunGoneError."""
+    """One run, as one user may see it. Its methods raise RecordUnavailableError, RunGoneError; callers set the time."""
 
     def __init__(self, history: UserHistory, run: Run) -> None:
         self.run_id = run.id
@@ -48,14 +46,22 @@ class RunRecord:
 
     async def run(self) -> Run:
         """Return the run as it is now."""
-        async with _translated():
+        with _translated():
             return await self._history.get_run(self.run_id)
 
     async def items(self) -> list[JsonObject]:
         """Return the items that the run has stored so far, oldest first."""
-        async with _translated():
+        with _translated():
             wanted = await self._item_ids()
             return await self._items(wanted) if wanted else []
+
+    async def items_within(self, seconds: float) -> list[JsonObject]:
+        """Return the same within so many seconds. Raises RecordUnavailableError if that is not possible."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.items()
+        except TimeoutError as error:
+            raise RecordUnavailableError("no answer in time") from error
 
     async def _item_ids(self) -> set[str]:
         found: set[str] = set()

@@ -18,4 +18,4 @@ async def post_chatkit(context: CurrentChat, body: BoundedBody, resources: Curre
         return Response(answer.body, media_type="application/json")
     if answer.run is None:
         return Response(answer.head, media_type=FrameStreamResponse.media_type, headers=STREAM_HEADERS)
-    return FrameStreamResponse(resources.relay.reader(context.history, answer.run), answer.run, head=answer.head)
+    return resources.stream(context.history, answer.run, head=answer.head)

@@ -4,7 +4,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from chat_service.dependencies import CurrentResources, History, RunId, StartCursor
-from chat_service.responses import FrameStreamResponse
 from contracts.runs import Run
 
 router = APIRouter(prefix="/runs")
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/runs")
 async def get_run_events(run_id: RunId, cursor: StartCursor, history: History, resources: CurrentResources) -> Response:
     """Stream what follows the cursor; ends with the run's terminal event."""
     run = await history.get_run(run_id)
-    return FrameStreamResponse(resources.relay.reader(history, run, cursor=cursor, run_frames=True), run)
+    return resources.stream(history, run, cursor=cursor, run_frames=True)
 
 
 @router.post("/{run_id}/cancel", summary="Ask a run to end")

@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
+from chat_service.relay.hub import Hub
 from contracts.conversations import ConversationPut, JsonObject
 from contracts.ids import new_id
-from contracts.redis_keys import CONTROL_CANCEL, RUNS_READY, control_channel
+from contracts.redis_keys import CONTROL_CANCEL, LIVE_CHECK, RUNS_READY, control_channel, live_channel
 from contracts.runs import TERMINAL_STATUSES, Run, RunCreate
 from history_client import UserHistory
 
@@ -28,8 +29,9 @@ MAX_WAKEUPS = 10_000
 class RunNotices:
     """Creates and cancels runs, and lets the workers know. Without Redis they find out by themselves, later."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, hub: Hub) -> None:
         self._redis = redis
+        self._hub = hub
 
     async def start(
         self,
@@ -49,12 +51,26 @@ class RunNotices:
         return created.run
 
     async def cancel(self, history: UserHistory, run_id: str) -> Run:
-        """Store that the run shall end, and tell its worker; a run that has ended stays as it is."""
+        """Store that the run shall end, and tell its worker, or its readers if it has ended by that."""
         run = await history.cancel_run(run_id)
-        if run.status not in TERMINAL_STATUSES:
+        if run.status in TERMINAL_STATUSES:
+            self._hub.tell(live_channel(run_id), LIVE_CHECK)
+            async with self._notice(run_id) as pipeline:
+                pipeline.publish(live_channel(run_id), LIVE_CHECK)
+        else:
             async with self._notice(run_id) as pipeline:
                 pipeline.publish(control_channel(run_id), CONTROL_CANCEL)
         return run
+
+    async def oldest_active(self, history: UserHistory, conversation_id: str) -> Run | None:
+        """Return the run that a page should follow: the conversation's first that has not ended."""
+        runs = await history.list_runs(conversation_id, active=True, limit=1)
+        return runs.data[0] if runs.data else None
+
+    async def has_readers(self, run_id: str) -> bool:
+        """Tell whether any instance has a reader of the run. Raises RedisError."""
+        counts = cast("list[tuple[bytes, int]]", await self._redis.pubsub_numsub(live_channel(run_id)))
+        return counts[0][1] > 0
 
     @asynccontextmanager
     async def _notice(self, run_id: str) -> AsyncGenerator[Pipeline]:

@@ -1,0 +1,98 @@
+"""Asking the history-service about a run, beside the frames that may come meanwhile."""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from chat_service.relay.limits import RelayLimits
+from chat_service.relay.record import RecordUnavailableError, RunRecord
+from contracts.runs import TERMINAL_STATUSES, Run
+
+RETRY_SECONDS = 1.0
+
+
+class Inquiry:
+    """When to ask, the question under way, and since when nothing has proved that the run can be followed.
+
+    Proofs are frames, and the word that the run has not ended. Once it is known to have ended only frames count: what
+    is left to read must come before the deadline.
+    """
+
+    def __init__(self, record: RunRecord, limits: RelayLimits, on_answer: Callable[[], None]) -> None:
+        self._record = record
+        self._limits = limits
+        self._on_answer = on_answer
+        self._lost_after = limits.lost_after_seconds
+        self._now = asyncio.get_running_loop().time
+        self._question: asyncio.Task[Run] | None = None
+        self._has_failed = False
+        self._due_at = 0.0
+        self._deadline = 0.0
+
+    def prove(self, now: float, interval: float) -> None:
+        """Take notice of a proof; the next question is due after a silence of `interval` seconds."""
+        self._deadline = now + self._lost_after
+        self._has_failed = False
+        self._due_at = now + interval
+
+    def hasten(self, seconds: float) -> None:
+        """Ask within so many seconds."""
+        self._due_at = min(self._due_at, self._now() + seconds)
+
+    def hasten_now(self) -> None:
+        """Ask now, even if a question is under way: its answer may be older than what brought this about."""
+        self.close()
+        self._due_at = self._now()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is nothing left to hope for: the deadline has passed, and the newest question failed."""
+        return self._has_failed and self._now() >= self._deadline
+
+    @property
+    def next_at(self) -> float:
+        """When there is something to do, by the loop's clock; an answer that comes calls `on_answer`."""
+        due_at = math.inf if self._question is not None else self._due_at
+        return min(due_at, self._deadline) if self._has_failed else due_at
+
+    def ask_if_due(self) -> None:
+        """Put the question if it is due and none is under way."""
+        if self._question is None and self._now() >= self._due_at:
+            self._question = asyncio.create_task(self._ask())
+            self._question.add_done_callback(self._on_done)
+
+    def _on_done(self, question: asyncio.Task[Run]) -> None:
+        if question is self._question:
+            self._on_answer()
+
+    async def _ask(self) -> Run:
+        async with asyncio.timeout(self._limits.answer_seconds):
+            return await self._record.run()
+
+    def answer(self, interval: float) -> Run | None:
+        """Return the answer that has come; None while there is none, and if the question failed.
+
+        Raises RunGoneError.
+        """
+        if self._question is None or not self._question.done():
+            return None
+        question, self._question = self._question, None
+        try:
+            run = question.result()
+        except (RecordUnavailableError, TimeoutError):
+            self.fail()
+            return None
+        if run.status not in TERMINAL_STATUSES:
+            self.prove(self._now(), interval)
+        return run
+
+    def fail(self) -> None:
+        """Take notice that the run's end could not be told; ask again soon."""
+        self._has_failed = True
+        self._due_at = self._now() + min(RETRY_SECONDS, self._limits.lease_seconds / 3)
+
+    def close(self) -> None:
+        """Give the question up."""
+        if self._question is not None:
+            self._question.cancel()
+            self._question = None
