@@ -87,6 +87,19 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.equal(await chat.locator(".bubble").count(), 1);
   });
 
+  await step("reloads the chat while an answer is being written, and sees the rest being written", async () => {
+    const words = Array.from({ length: 40 }, (_, index) => index + 1).join(" ");
+    await say(page, "/words 40");
+    await answer.filter({ hasText: "1 2 3 4 5" }).waitFor();
+    await page.reload();
+    await chat.waitFor();
+    await watchAnswer(page);
+    await answer.filter({ hasText: words }).waitFor();
+    const lengths = await page.evaluate(() => window.answerLengths);
+    assert.ok(lengths.length >= 3, `the text grew in at least 3 steps, not in ${JSON.stringify(lengths)}`);
+    await answered(page);
+  });
+
   await step("switches the theme", async () => {
     const isDark = () => page.evaluate(() => document.documentElement.classList.contains("dark"));
     const scheme = () => chat.getAttribute("data-scheme");

@@ -24,6 +24,11 @@ export interface EventStream {
 
 const RUN_ID_HEADER = "x-run-id";
 
+function eventsOf(response: Response): EventStream {
+  if (response.body === null) throw new TypeError("The answer has no body to read events from.");
+  return { runId: response.headers.get(RUN_ID_HEADER), frames: readFrames(response.body) };
+}
+
 /** Talks to one ChatKit endpoint. Every method raises `ApiError` for an answer that is not a success. */
 export class ApiClient {
   constructor(private readonly options: ApiOptions) {}
@@ -44,9 +49,13 @@ export class ApiClient {
 
   /** Sends a request that is answered with events. */
   async stream(request: StreamingRequest, signal: AbortSignal): Promise<EventStream> {
-    const response = await this.post(request, "text/event-stream", signal);
-    if (response.body === null) throw new TypeError("The answer has no body to read events from.");
-    return { runId: response.headers.get(RUN_ID_HEADER), frames: readFrames(response.body) };
+    return eventsOf(await this.post(request, "text/event-stream", signal));
+  }
+
+  /** The events of a run behind `cursor` (all of them without one), to its end. */
+  async runEvents(runId: string, cursor: string | null, signal: AbortSignal): Promise<EventStream> {
+    const headers = { accept: "text/event-stream", ...(cursor === null ? {} : { "last-event-id": cursor }) };
+    return eventsOf(await this.send(`${this.runUrl(runId)}/events`, { headers, signal, cache: "no-store" }));
   }
 
   /** How a run is doing. */

@@ -27,8 +27,8 @@ function answer(id: string, text: string): ThreadItem {
   return { type: "assistant_message", id, thread_id: "thr", created_at: AT, content: [{ type: "output_text", text, annotations: [] }] };
 }
 
-function frame(event: object, name?: string): string {
-  return `id: 1-1\n${name ? `event: ${name}\n` : ""}data: ${JSON.stringify(event)}\n\n`;
+function frame(event: object, name?: string, seq = 1): string {
+  return `id: 1-${seq}\n${name ? `event: ${name}\n` : ""}data: ${JSON.stringify(event)}\n\n`;
 }
 
 function json(response: ServerResponse, body: object, status = 200, headers: Record<string, string> = {}): void {
@@ -44,11 +44,18 @@ function page(items: ThreadItem[], hasMore = false) {
 class Endpoint {
   readonly calls: Call[] = [];
   readonly cancelled: string[] = [];
+  /** The cursors that runs were followed from. */
+  readonly cursors: (string | undefined)[] = [];
   runs: Record<string, object> = {};
+  follow: ((response: ServerResponse) => void) | null = null;
   answers: Record<string, Answer> = {};
   private readonly server: Server = createServer((request, response) => {
     const [, kind = "", id = "", action] = (request.url ?? "").split("/");
     if (kind === "runs" && action === "cancel") this.cancelled.push(id);
+    if (kind === "runs" && action === "events" && this.follow !== null) {
+      this.cursors.push(request.headers["last-event-id"] as string | undefined);
+      return this.follow(response);
+    }
     if (kind === "runs") return json(response, this.runs[id] ?? { code: "run_not_found" }, this.runs[id] ? 200 : 404);
     let body = "";
     request.on("data", (piece: Buffer) => (body += piece.toString()));
@@ -163,6 +170,57 @@ describe("a conversation", () => {
     expect(activities).toContain("waiting");
     // What was written before the cut stays until the whole answer is there.
     expect(states.filter(({ activity }) => activity === "waiting").every(({ items }) => items.length === 2)).toBe(true);
+  });
+
+  it("follows a run again from where its connection was cut", async () => {
+    endpoint.runs["run1"] = { id: "run1", status: "in_progress" };
+    const delta = (text: string) => ({
+      type: "thread.item.updated",
+      item_id: "a",
+      update: { type: "assistant_message.content_part.text_delta", content_index: 0, delta: text },
+    });
+    endpoint.answers["threads.create"] = (_, response) => {
+      openStream(response, "run1");
+      response.write(frame({ type: "thread.created", thread: THREAD }) + frame({ type: "thread.item.done", item: question("q") }));
+      response.write(frame({ type: "thread.item.added", item: answer("a", "") }) + frame(delta("Hel"), undefined, 7), () => response.destroy());
+    };
+    let stored = [question("q")];
+    endpoint.answers["items.list"] = (_, response) => json(response, page(stored));
+    endpoint.follow = (response) => {
+      openStream(response, "run1");
+      response.write(frame(delta("lo"), undefined, 8));
+      stored = [question("q"), answer("a", "Hello")];
+      endpoint.runs["run1"] = { id: "run1", status: "completed" };
+      response.end(frame({ type: "thread.item.done", item: answer("a", "Hello") }, undefined, 9) + frame({ type: "run.completed" }, "run", 10));
+    };
+    await say("q");
+    await settled();
+    expect(endpoint.cursors).toEqual(["1-7"]);
+    expect(texts()).toEqual(["q", "Hello"]);
+    const grown = states.map(({ items }) => items.at(-1)).flatMap((item) => (item?.type === "assistant_message" ? [item.content[0]?.text ?? ""] : []));
+    expect([...new Set(grown)]).toEqual(["", "Hel", "Hello"]);
+  });
+
+  it("follows the run that answers a thread which was begun elsewhere", async () => {
+    let stored = [question("q")];
+    endpoint.answers["threads.get_by_id"] = (_, response) => json(response, { ...THREAD, items: page(stored) });
+    endpoint.answers["items.list"] = (_, response) => json(response, page(stored));
+    endpoint.runs["run1"] = { id: "run1", status: "completed" };
+    endpoint.answers["threads.custom_action"] = (_, response) => {
+      openStream(response, "run1");
+      stored = [question("q"), answer("a", "Hello")];
+      response.end(frame({ type: "thread.item.added", item: answer("a", "") }) + frame({ type: "thread.item.done", item: answer("a", "Hello") }));
+    };
+    await conversation.open("thr");
+    await settled();
+    expect(endpoint.calls.find(({ type }) => type === "threads.custom_action")?.params).toEqual({
+      thread_id: "thr",
+      item_id: null,
+      action: { type: "run.resume", payload: {} },
+    });
+    expect(texts()).toEqual(["q", "Hello"]);
+    expect(states.some(({ activity, runId }) => activity === "streaming" && runId === "run1")).toBe(true);
+    expect(localStorage.length).toBe(0);
   });
 
   it("does not take a stream that ends early for a whole answer", async () => {

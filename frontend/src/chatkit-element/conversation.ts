@@ -32,6 +32,8 @@ export class Conversation {
   private waiting = new AbortController();
   private turn: AbortController | null = null;
   private unsent: UserMessageInput | null = null;
+  /** The last event that was seen of the run in `current`. */
+  private cursor: string | null = null;
   private loadingOlder = false;
 
   constructor(
@@ -153,6 +155,7 @@ export class Conversation {
     this.scope = new AbortController();
     this.turn = null;
     this.unsent = null;
+    this.cursor = null;
     // A page of the thread that was left may still be on its way.
     this.loadingOlder = false;
   }
@@ -208,7 +211,8 @@ export class Conversation {
     this.update({ ...this.current, activity: "streaming", runId: null, failure: null, notices: [], progress: null });
     this.events.responseStarted();
     try {
-      const end = await readTurn(this.api, request, turn.signal, this.sink(signal, accepted));
+      this.cursor = null;
+      const end = await readTurn(() => this.api.stream(request, turn.signal), turn.signal, this.sink(signal, accepted));
       if (signal.aborted) return;
       if (end === "ended" && this.isWhole()) await this.finishTurn(accepted);
       else if (this.threadId === null) throw lostBeforeSent();
@@ -224,12 +228,14 @@ export class Conversation {
   private sink(signal: AbortSignal, accepted: () => void): TurnSink {
     return {
       accepted: (runId) => {
-        if (!signal.aborted) this.update({ ...this.current, runId });
+        if (!signal.aborted) this.update({ ...this.current, runId: runId ?? this.current.runId });
         if (runId !== null && this.threadId !== null) activeRuns.set(this.threadId, runId);
         accepted();
       },
-      event: (event) => {
-        if (!signal.aborted) this.apply(event);
+      event: (event, cursor) => {
+        if (signal.aborted) return;
+        this.cursor = cursor;
+        this.apply(event);
       },
       malformed: (error) => this.events.error(error),
     };
@@ -266,7 +272,7 @@ export class Conversation {
     await this.runTurn({ type: "threads.add_client_tool_output", params: { thread_id: call.thread_id, result: result ?? {} } }, accepted);
   }
 
-  /** Gets the rest of an answer by asking for it. */
+  /** Gets the rest of an answer: what is stored of it, and its events from where they were last seen. */
   private async follow(threadId: string, runId: string | null, activity: "waiting" | "reconnecting"): Promise<void> {
     const { signal } = (this.waiting = new AbortController());
     // A run that was asked to stop is not being waited for, even while its end is.
@@ -281,11 +287,26 @@ export class Conversation {
         onPage: (page, final) => {
           if (!signal.aborted) this.update({ ...withNewestPage(this.current, page, !final), activity: shown() });
         },
+        follow: () => this.watch(threadId, signal),
       });
       if (!signal.aborted) this.settle(threadId, result);
     } catch (cause) {
       if (!signal.aborted) this.fail(errorOf(cause), false);
     }
+  }
+
+  /** Reads a run's events to its end; tells whether it did. Without a known run, the thread's active one is asked for. */
+  private async watch(threadId: string, signal: AbortSignal): Promise<boolean> {
+    const { runId } = this.current;
+    const action = { type: "run.resume", payload: {} };
+    const request: StreamingRequest = { type: "threads.custom_action", params: { thread_id: threadId, item_id: null, action } };
+    let followed = false;
+    const sink = this.sink(signal, () => {
+      followed = this.current.runId !== null;
+      if (followed && this.current.activity === "waiting") this.update({ ...this.current, activity: "streaming" });
+    });
+    const open = () => (runId === null ? this.api.stream(request, signal) : this.api.runEvents(runId, this.cursor, signal));
+    return (await readTurn(open, signal, sink)) === "ended" && followed;
   }
 
   private settle(threadId: string, result: RecoveryResult): void {

@@ -1,4 +1,4 @@
-/** Gets an answer that is not being streamed to this page: asks the server until it is there. */
+/** Gets an answer that this page does not follow: asks the server for it, and follows it again where it is still being made. */
 import { ApiError } from "../lib/problem";
 
 import type { ApiClient, Run } from "./api-client";
@@ -21,6 +21,8 @@ export interface RecoveryOptions {
   readonly signal: AbortSignal;
   /** Gets each newest page; `final` when nothing more will follow. */
   readonly onPage: (page: Page<ThreadItem>, final: boolean) => void;
+  /** Follows the run that is still going on; false when that was not possible to its end. */
+  readonly follow: () => Promise<boolean>;
 }
 
 /** `answered`: the items are complete. `ended`: the run ended otherwise. `given-up`: still nothing. */
@@ -74,7 +76,7 @@ async function look(options: RecoveryOptions): Promise<RecoveryResult | null> {
   return run === null || run.status === "completed" ? { kind: "answered" } : { kind: "ended", run };
 }
 
-/** Looks again and again, with growing pauses. Raises what cannot get better: no such thread, not signed in. */
+/** Looks, follows, and looks again, with growing pauses. Raises what cannot get better: no such thread, not signed in. */
 export async function recover(options: RecoveryOptions): Promise<RecoveryResult> {
   const patience = performance.now() + (options.runId === null ? ITEMS_PATIENCE_MS : RUN_PATIENCE_MS);
   let length = FIRST_PAUSE_MS;
@@ -82,6 +84,7 @@ export async function recover(options: RecoveryOptions): Promise<RecoveryResult>
     try {
       const result = await look(options);
       if (result !== null) return result;
+      if (await options.follow()) continue;
     } catch (error) {
       if (isFinal(error) || options.signal.aborted) throw error;
     }

@@ -47,7 +47,7 @@ export default function ChatView({ userId, settings }: { userId: string; setting
   const [initialThread] = useState(() => lastThread(userId));
   const colorScheme = resolvedTheme === "dark" ? "dark" : "light";
 
-  const { control } = useChatKit({
+  const { control, sendCustomAction } = useChatKit({
     api: {
       url: `/api/${userId}/chatkit`,
       domainKey: settings.domainKey,
@@ -65,6 +65,10 @@ export default function ChatView({ userId, settings }: { userId: string; setting
     startScreen: { greeting: "What needs doing?", prompts: PROMPTS },
     composer: { placeholder: "Add, find or finish a task…" },
     disclaimer: { text: "Answers can be wrong. Your list shows what was really done." },
+    // An answer that is still being made is followed again after a reload. Our own element does so by itself.
+    onThreadLoadEnd: () => {
+      if (source === "openai") void sendCustomAction({ type: "run.resume", payload: {} });
+    },
     onThreadChange: ({ threadId }) => rememberThread(userId, threadId),
     onEffect: ({ name }) => {
       if (name === "tasks.changed") announceTaskChange();
