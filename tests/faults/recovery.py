@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
+
+from launcher.ports import LOOPBACK
 from tests.faults.client import Sent, Tab
 from tests.faults.conversations import client_of
 from tests.faults.product import Product, running_product
@@ -20,7 +23,10 @@ MEASURE_SECONDS = 120.0
 FIRST_EVENTS = 12
 """The process is killed once the client has seen so many."""
 
-WORKER = "agent-worker-1"
+WORKERS = 2
+"""As many as `make up` starts."""
+
+WORKER = "agent-worker"
 LONG_TEXT, SHORT_TEXT, CALLS = "/words 1500", "/words 400", "/add 60"
 STRIKES: tuple[tuple[str, signal.Signals, str], ...] = (
     *((name, signal.SIGKILL, SHORT_TEXT) for name in ("gateway", "chat-service", "history-service")),
@@ -53,6 +59,7 @@ async def measure(product: Product, name: str, number: signal.Signals, text: str
         speaking = asyncio.create_task(tab.say(sent, []))
         try:
             await eventually(lambda: len(times_of(sent)) >= FIRST_EVENTS, what="the answer has begun")
+            name = await holder(product) if name == WORKER else name
             pid = product.system.pid(name)
             struck = time.time()
             product.signal(name, number)
@@ -79,6 +86,16 @@ async def measure(product: Product, name: str, number: signal.Signals, text: str
     )
 
 
+async def holder(product: Product) -> str:
+    """Return the worker that executes the only run there is. Raises LookupError."""
+    async with httpx.AsyncClient() as http:
+        for number in range(WORKERS):
+            url = f"http://{LOOPBACK}:{product.ports['WORKER_PORT'] + number}/metrics"
+            if "threadkeep_worker_active_runs 1.0" in (await http.get(url)).text:
+                return f"agent-worker-{number + 1}"
+    raise LookupError("no worker executes a run")
+
+
 def times_of(sent: Sent) -> list[float]:
     """Return when each event came, over all streams."""
     return [moment for stream in sent.streams for moment in stream.event_times]
@@ -92,7 +109,7 @@ def attempts_of(sent: Sent) -> dict[int, float]:
 async def measure_all(rounds: int, folder: Path) -> None:
     """Measure each process so often, and print the table."""
     sys.stdout.write(_row("process", "signal", "silence", "next attempt", "all ready", "stream", "run"))
-    async with running_product(folder / "data", workers=1, proxied=False) as product:
+    async with running_product(folder / "data", workers=WORKERS, proxied=False) as product:
         for index, (name, number, text) in enumerate(STRIKES):
             found = [await measure(product, name, number, text, f"user-{index}-{again}") for again in range(rounds)]
             attempts = [one.next_attempt for one in found if one.next_attempt is not None]

@@ -90,7 +90,7 @@ def gone(pids: Mapping[str, int]) -> bool:
 @asynccontextmanager
 async def launched(root: Path, arguments: tuple[str, ...] = ("up",), **environment: str) -> AsyncGenerator[Launched]:
     """Run `python -m launcher` in the folder, without the page, until the block is left."""
-    env = {**inherited_environment(), **ports(), "UI": "0", **environment}
+    env = {**inherited_environment(), **ports(), "UI": "0", "WORKERS": "1", **environment}
     log = root / f"launcher-{free_port()}.log"
     command = Command((sys.executable, "-m", "launcher", *arguments), env, root)
     with log.open("ab") as output:

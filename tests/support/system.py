@@ -80,7 +80,7 @@ async def running_system(
     ports = {name: environment.get(name) or str(free_port()) for name in PORTS}
     auth_secret = environment.setdefault("BETTER_AUTH_SECRET", secrets.token_urlsafe(32))
     tokens = {} if page else {"JWT_ALGORITHM": "HS256", "JWT_ISSUER": ISSUER}
-    settings = {"UI": "1" if page else "0", "MODEL_PROVIDER": "demo", "LOG_FORMAT": "json", **tokens}
+    settings = {"UI": "1" if page else "0", "WORKERS": "1", "MODEL_PROVIDER": "demo", "LOG_FORMAT": "json", **tokens}
     env = {**inherited_environment(), **ports, **settings, "DATA_DIR": str(data_dir), **environment}
     log = data_dir.with_name(f"{data_dir.name}.log")
     with log.open("ab") as output:

@@ -15,6 +15,9 @@ DEFAULT_PORTS = {
     "FRONTEND_PORT": 3000,
 }
 MAX_WORKERS = 64
+DEFAULT_WORKERS = 2
+"""Two, so that one goes on with the runs of the other at once while that is being restarted."""
+
 MAX_PORT = 65535
 
 
@@ -72,11 +75,11 @@ def load_settings(root: Path, environ: Mapping[str, str]) -> LauncherSettings:
     from_file = parse_dotenv(dotenv.read_text()) if dotenv.is_file() else {}
     values = {name: value for name, value in {**from_file, **environ}.items() if value != ""}
     data_dir = Path(values.get("DATA_DIR", ".data")).expanduser()
-    workers = _whole(values, "WORKERS", 1, lowest=0, highest=MAX_WORKERS)
+    workers = _whole(values, "WORKERS", DEFAULT_WORKERS, lowest=0, highest=MAX_WORKERS)
     return LauncherSettings(
         root=root,
         data_dir=data_dir if data_dir.is_absolute() else root / data_dir,
-        workers=1 if workers is None else workers,
+        workers=DEFAULT_WORKERS if workers is None else workers,
         with_page=values.get("UI", "1").lower() not in {"0", "no", "false", "off"},
         bind_host=values.get("BIND_HOST", "127.0.0.1"),
         ports={name: _port(values, name, default) or default for name, default in DEFAULT_PORTS.items()},

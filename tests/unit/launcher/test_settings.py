@@ -25,7 +25,7 @@ def test_the_environment_wins_over_the_file_and_empty_means_unset(tmp_path: Path
     assert settings.ports["CHAT_PORT"] == 3333
     assert settings.ports["TOOLS_PORT"] == 2222
     assert settings.ports["GATEWAY_PORT"] == 8000
-    assert settings.workers == 1
+    assert settings.workers == 2
     assert settings.redis_url is None
 
 
