@@ -230,6 +230,8 @@ class Tab:
     def _take(self, event: WireEvent) -> None:
         self._cursor = event.cursor or self._cursor
         if event.about_run:
+            if event.data["type"] != "run.in_progress":
+                self.view.end()
             return
         if event.data["type"] == "error":
             self._failure = event.data

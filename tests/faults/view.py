@@ -72,6 +72,12 @@ class View:
             case _:
                 pass
 
+    def end(self) -> None:
+        """Drop the texts that a run has ended without: nobody will finish them."""
+        for item_id in self._open_texts:
+            self.items.pop(item_id, None)
+        self._open_texts.clear()
+
     def _begin(self, item: Json) -> None:
         """Take a new item. One text is spoken at a time: that of a dead attempt must have been withdrawn."""
         if item["type"] == "assistant_message":

@@ -31,6 +31,11 @@ class RunPublisher:
         self._cursor = Cursor(attempt, 0)
         self._max_events = max_events
 
+    @property
+    def attempt(self) -> int:
+        """The attempt that publishes."""
+        return self._cursor.attempt
+
     def begin_attempt(self) -> None:
         """Go on as the next attempt."""
         self._cursor = Cursor(self._cursor.attempt + 1, 0)

@@ -15,9 +15,9 @@ from chat_service.app import create_app as create_chat_app
 from chat_service.resources import create_redis
 from chat_service.settings import Settings as ChatSettings
 from contracts import principal as scopes
-from contracts.conversations import ItemPut, JsonObject
+from contracts.conversations import ItemPut, JsonObject, ToolCall
 from contracts.principal import TrustedIssuer
-from contracts.runs import Claim, RunError, RunFinish, RunItemsPut
+from contracts.runs import Claim, ContextMessage, RunError, RunFinish, RunItemsPut
 from history_client import HistoryClient, UserHistory, WorkerHistoryClient
 from history_service.app import create_app as create_history_app
 from history_service.settings import Settings as HistorySettings
@@ -161,10 +161,10 @@ class Worker:
             await publisher.publish({"type": "thread.item.done", "item": item})
         return item
 
-    async def store(self, run_id: str, item: JsonObject) -> None:
+    async def store(self, run_id: str, item: JsonObject, *tool_calls: ToolCall) -> None:
         """Store an item of a held run."""
         claim, _ = self._held[run_id]
-        put = RunItemsPut(attempt=claim.run.attempt, items=[ItemPut(payload=item)])
+        put = RunItemsPut(attempt=claim.run.attempt, items=[ItemPut(payload=item, tool_calls=list(tool_calls))])
         await self._history.put_run_items(run_id, put, token=claim.token)
 
     async def finish(self, run_id: str, *, error: RunError | None = None, publish: bool = True) -> None:
@@ -175,6 +175,11 @@ class Worker:
         await self._history.finish_run(run_id, finish, token=claim.token)
         if publish:
             await publisher.publish_run_event("run.failed" if error else "run.completed")
+
+    def stored(self, run_id: str) -> list[ContextMessage]:
+        """Return what earlier attempts of a held run had stored when it was claimed."""
+        claim, _ = self._held[run_id]
+        return [message for message in claim.context if message.run_id == run_id]
 
     def conversation_of(self, run_id: str) -> str:
         """Return a held run's conversation."""

@@ -78,6 +78,7 @@ class Tab:
             # Nothing follows: what was not finished by now never will be.
             for item_id in self._unfinished:
                 del self._items[item_id]
+            self._unfinished.clear()
 
     def _apply(self, event: dict[str, Any]) -> None:
         match event["type"]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from agent_worker import events
+from agent_worker.takeover import corrections, earlier_frames, shown_items
 from contracts.conversations import ToolCall
 from contracts.ids import new_id
 from contracts.redis_keys import events_key
@@ -26,7 +27,7 @@ from tests.support.servers import eventually
 
 LEASE_SECONDS = 0.5
 END_SECONDS = 2 * LEASE_SECONDS + 5
-STEPS = 25
+STEPS = 40
 STEP_SECONDS = 30
 
 T = TypeVar("T")
@@ -95,29 +96,29 @@ class RelayMachine(RuleBasedStateMachine):
         self.tabs.append(tab)
 
     @precondition(lambda self: self.worker is None and not self.has_ended)
-    @rule(withdraws=st.booleans())
-    def claim(self, withdraws: bool) -> None:
-        """A worker takes the run, and withdraws a dead attempt's text if the log still tells of it."""
-        self.world.do(self._claim(withdraws))
+    @rule()
+    def claim(self) -> None:
+        """A worker takes the run, and corrects what dead attempts have shown, as far as the log still tells."""
+        self.world.do(self._claim())
 
-    async def _claim(self, withdraws: bool) -> None:
-        self.worker = await self.world.system.worker.claim()
+    async def _claim(self) -> None:
+        system = self.world.system
+        self.worker = await system.worker.claim()
         assert self.worker.run_id == self.run_id
-        if self.text and withdraws:
-            await self._publish(events.item_removed(self.text))
-        self.text = None
+        shown = shown_items(await earlier_frames(system.redis, self.run_id, self.worker.attempt))
+        await self._publish(*corrections(shown, system.worker.stored(self.run_id), self.thread_id))
 
     async def _publish(self, *chatkit_events: bytes) -> None:
         assert self.worker is not None
         await self.worker.publish_encoded(*chatkit_events)
 
     @precondition(lambda self: self.worker)
-    @rule(deltas=st.lists(st.text("ab\né„", min_size=1, max_size=3), min_size=1, max_size=3), is_missed=st.booleans())
-    def say(self, deltas: list[str], is_missed: bool) -> None:
-        """Some text, of a new message or the one that is being written; readers may miss it on the channel."""
-        self.world.do(self._say(deltas, is_missed))
+    @rule(deltas=st.lists(st.text("ab\né„", min_size=1, max_size=3), min_size=1, max_size=4), missed=st.integers(0, 2))
+    def say(self, deltas: list[str], missed: int) -> None:
+        """Some text, of a new message or the one being written; readers miss the first pieces on the channel."""
+        self.world.do(self._say(deltas, missed))
 
-    async def _say(self, deltas: list[str], is_missed: bool) -> None:
+    async def _say(self, deltas: list[str], missed: int) -> None:
         assert self.worker is not None
         if self.text is None:
             self.text, self.said = new_id("msg"), ""
@@ -125,7 +126,8 @@ class RelayMachine(RuleBasedStateMachine):
             await self._publish(events.item_added(empty), events.text_started(self.text))
         self.said += "".join(deltas)
         encoded = [events.text_delta(self.text, delta) for delta in deltas]
-        await self.worker.publish_encoded(*encoded, log_only=is_missed)
+        await self.worker.publish_encoded(*encoded[:missed], log_only=True)
+        await self.worker.publish_encoded(*encoded[missed:])
 
     @precondition(lambda self: self.worker and self.text)
     @rule(dies=st.booleans())
@@ -147,7 +149,7 @@ class RelayMachine(RuleBasedStateMachine):
     @rule()
     def call_tool(self) -> None:
         """A tool is called: its card is stored, then shown."""
-        self.world.do(self._show_call(new_id("msg"), ToolCall(id="call_1", name="add_task")))
+        self.world.do(self._show_call(new_id("msg"), ToolCall(id=new_id("tc"), name="add_task")))
 
     @precondition(lambda self: self.worker and self.text is None and self.calls)
     @rule(status=st.sampled_from(["completed", "failed"]))
@@ -158,7 +160,7 @@ class RelayMachine(RuleBasedStateMachine):
 
     async def _show_call(self, item_id: str, call: ToolCall) -> None:
         item = events.tool_item(item_id, self.thread_id, call)
-        await self.world.system.worker.store(self.run_id, item)
+        await self.world.system.worker.store(self.run_id, item, call)
         if call.status == "in_progress":
             self.calls[item_id] = call
             await self._publish(events.item_added(item))
@@ -172,7 +174,7 @@ class RelayMachine(RuleBasedStateMachine):
         self.world.do(self._crash())
 
     async def _crash(self) -> None:
-        self.worker = None
+        self.worker, self.text = None, None
         await self.world.expire_lease(self.run_id)
 
     @rule(instance=st.integers(0, 1))
@@ -197,20 +199,17 @@ class RelayMachine(RuleBasedStateMachine):
                 await tab.load()
             tab.follow(self.world.user(instance))
 
-    @rule()
-    def flush(self) -> None:
-        """Redis is emptied."""
-        self.world.do(self.world.system.redis.flushdb())
-
-    @rule(left=st.integers(0, 5))
-    def trim(self, left: int) -> None:
-        """The log outgrows its bound."""
-        self.world.do(self.world.system.redis.xtrim(events_key(self.run_id), maxlen=left, approximate=False))
-
-    @rule()
-    def cut(self) -> None:
-        """The chat-services lose their connections to the channels."""
-        self.world.do(self.world.system.redis.client_kill_filter(_type="pubsub"))
+    @rule(what=st.sampled_from(["log", "beginning", "connections"]))
+    def lose(self, what: str) -> None:
+        """Redis is emptied, the log outgrows its bound, or the chat-services lose their connections to the channels."""
+        redis = self.world.system.redis
+        match what:
+            case "log":
+                self.world.do(redis.flushdb())
+            case "beginning":
+                self.world.do(redis.xtrim(events_key(self.run_id), maxlen=2, approximate=False))
+            case _:
+                self.world.do(redis.client_kill_filter(_type="pubsub"))
 
     @rule(steps=st.integers(1, 30))
     def wait(self, steps: int) -> None:
@@ -239,7 +238,7 @@ class RelayMachine(RuleBasedStateMachine):
     async def _settle(self) -> None:
         if not self.has_ended:
             if self.worker is None:
-                await self._claim(withdraws=True)
+                await self._claim()
             if self.text:
                 await self._finish_text(dies=False)
             while self.calls:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chat_service.relay.limits import RelayLimits
-from chat_service.relay.reader import LOST_MESSAGE
+from chat_service.relay.synthetic import LOST_MESSAGE
 from contracts.conversations import JsonObject
 from contracts.frames import KEEP_ALIVE, Cursor
 from contracts.redis_keys import LIVE_CHECK, events_key, live_channel
@@ -212,7 +212,7 @@ async def test_a_frozen_redis_does_not_keep_the_end_from_being_told(tmp_path: Pa
         late = [bench.client(record, limits=TINY) for _ in range(40)]
         record.stored = [item("msg_1", "Hello")]
         record.end("completed")
-        async with asyncio.timeout(BOUND_SECONDS):
+        async with asyncio.timeout(BOUND_SECONDS + SLACK_SECONDS):
             for reader in [client, *late]:
                 assert (await ended(reader))[-2] == done("msg_1", "Hello")
 

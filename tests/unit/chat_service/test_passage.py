@@ -20,7 +20,8 @@ def ended(attempt: int, seq: int) -> bytes:
 
 
 def test_the_very_next_frame_passes_and_one_that_was_seen_does_not() -> None:
-    passage, passed = Passage(Cursor(1, 8)), list[bytes]()
+    passage, passed = Passage(), list[bytes]()
+    passage.move(Cursor(1, 8))
     for seq in (8, 9, 9, 10, 1, 11):
         assert passage.take(frame(1, seq), passed) is None
     assert passed == [frame(1, 9), frame(1, 10), frame(1, 11)]
@@ -29,7 +30,8 @@ def test_the_very_next_frame_passes_and_one_that_was_seen_does_not() -> None:
 
 @pytest.mark.parametrize("cursor", [Cursor(1, 11), Cursor(1, 100), Cursor(1, 91), Cursor(2, 1)])
 def test_a_frame_before_which_something_may_lie_is_not_taken(cursor: Cursor) -> None:
-    passage, passed = Passage(Cursor(1, 9)), list[bytes]()
+    passage, passed = Passage(), list[bytes]()
+    passage.move(Cursor(1, 9))
     assert passage.take(frame(*cursor), passed) == cursor
     assert (passed, passage.cursor) == ([], Cursor(1, 9))
     passage.take_logged(cursor, frame(*cursor), passed)
@@ -49,20 +51,43 @@ def test_a_frame_before_which_something_may_lie_is_not_taken(cursor: Cursor) -> 
     ],
 )
 def test_where_the_log_must_begin(here: Cursor, first: Cursor, is_continued: bool) -> None:
-    assert Passage(here).is_continued_by(first) is is_continued
+    passage = Passage()
+    if here != LOG_START:
+        passage.move(here)
+    assert passage.is_continued_by(first) is is_continued
 
 
 @pytest.mark.parametrize("run_frames", [False, True])
-def test_the_end_withdraws_what_was_begun_and_nothing_follows_it(run_frames: bool) -> None:
+def test_the_end_is_held_back_until_what_was_begun_is_settled(run_frames: bool) -> None:
     passage, passed = Passage(run_frames=run_frames), list[bytes]()
-    begun = frame(1, 1, "thread.item.added", item={"id": "msg_1"})
-    for each in (begun, ended(1, 2)):
+    begun = [frame(1, seq, "thread.item.added", item={"id": f"msg_{seq}"}) for seq in (1, 2)]
+    for each in (*begun, ended(1, 3)):
         assert passage.take(each, passed) is None
-    withdrawn = b'data: {"type":"thread.item.removed","item_id":"msg_1"}\n\n'
-    assert passed == [begun, withdrawn, *([ended(1, 2)] if run_frames else [])]
-    assert passage.has_ended
-    passage.take_logged(Cursor(1, 3), frame(1, 3), passed)
-    assert passed[-1] != frame(1, 3)
+    assert passed == begun
+    assert (passage.is_over, passage.is_unsettled, passage.has_ended) == (True, True, False)
+    stored = b'data: {"type":"thread.item.done","item":{"id":"msg_1"}}\n\n'
+    withdrawn = b'data: {"type":"thread.item.removed","item_id":"msg_2"}\n\n'
+    assert b"".join(passage.settle([{"id": "msg_1"}])) == stored + withdrawn + (ended(1, 3) if run_frames else b"")
+    passage.take_logged(Cursor(1, 4), frame(1, 4), passed)
+    assert passed == begun, "nothing follows the end"
+
+
+def test_what_was_seen_does_not_pass_again_but_counts() -> None:
+    passage, passed = Passage(Cursor(1, 2), run_frames=True), list[bytes]()
+    passage.take_logged(Cursor(1, 1), frame(1, 1, "thread.item.added", item={"id": "msg_1"}), passed)
+    passage.take_logged(Cursor(1, 2), frame(1, 2, "thread.item.updated", item_id="msg_1", update={}), passed)
+    assert passed == []
+    after = frame(1, 3, "thread.item.updated", item_id="msg_1", update={})
+    passage.take_logged(Cursor(1, 3), after, passed)
+    assert passed == [after]
+    passage.take_logged(Cursor(1, 4), ended(1, 4), passed)
+    assert passage.is_unsettled
+
+
+def test_a_client_that_has_seen_the_end_sees_it_again() -> None:
+    passage, passed = Passage(Cursor(1, 1), run_frames=True), list[bytes]()
+    passage.take_logged(Cursor(1, 1), ended(1, 1), passed)
+    assert (passed, passage.has_ended) == ([ended(1, 1)], True)
 
 
 def test_updates_of_an_item_whose_beginning_was_lost_are_held_back() -> None:
@@ -75,3 +100,14 @@ def test_updates_of_an_item_whose_beginning_was_lost_are_held_back() -> None:
     for each in (hole, whole, again):
         assert passage.take(each, passed) is None
     assert passed == [whole]
+
+
+def test_what_a_dead_attempt_began_is_withdrawn_when_a_later_one_follows_a_loss() -> None:
+    passage, passed = Passage(), list[bytes]()
+    for seq, item_id in enumerate(("msg_1", "msg_2"), 1):
+        passage.take(frame(1, seq, "thread.item.added", item={"id": item_id}), passed)
+    kept = b'data: {"type":"thread.item.done","item":{"id":"msg_1"}}\n\n'
+    assert passage.fill([{"id": "msg_1"}], attempt=1) == [kept], "the same attempt may still finish the other one"
+    withdrawn = b'data: {"type":"thread.item.removed","item_id":"msg_2"}\n\n'
+    assert passage.fill([{"id": "msg_1"}], attempt=2) == [kept, withdrawn]
+    assert passage.withdrawals() == []

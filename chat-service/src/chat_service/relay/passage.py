@@ -22,13 +22,29 @@ class Passage:
     """
 
     def __init__(self, cursor: Cursor = LOG_START, *, run_frames: bool = False) -> None:
-        """Begin behind `cursor`; `run_frames` also lets frames pass that are not ChatKit protocol."""
+        """Let pass what lies behind `cursor`; `run_frames` also lets frames pass that are not ChatKit protocol.
+
+        The log is to be read from its start in any case: what the client has been shown before has to be known.
+        """
+        self._seen = cursor
+        self._is_new = cursor == LOG_START
         self._run_frames = run_frames
         self._tracker = ItemTracker()
         self._gate: ItemGate | None = None
         self.has_ended = False
         """Whether the run's terminal event has passed."""
-        self.move(max(cursor, _BEFORE_THE_FIRST))
+        self._ending: bytes | None = None
+        self.move(_BEFORE_THE_FIRST)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run's terminal event has come: nothing follows it."""
+        return self.has_ended or self.is_unsettled
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the run has ended and left items unfinished: what is stored of it goes to `settle`."""
+        return self._ending is not None
 
     @property
     def cursor(self) -> Cursor:
@@ -41,9 +57,11 @@ class Passage:
         self._next_id = id_line(self._attempt, self._seq + 1)
 
     def is_continued_by(self, cursor: Cursor) -> bool:
-        """Tell whether a part of the log that begins at `cursor` begins where it must: nothing before it is lost."""
-        here = self.cursor
-        return cursor == here or here.is_followed_by(cursor)
+        """Tell whether a part of the log that begins at `cursor` begins where it must: nothing new is lost."""
+        return (
+            any(cursor == here or here.is_followed_by(cursor) for here in (self.cursor, self._seen))
+            or self.cursor < cursor < self._seen
+        )
 
     def take(self, frame: bytes, passed: list[bytes]) -> Cursor | None:
         """Take a live frame. Returns its cursor if something may lie between, and the frame is not taken."""
@@ -58,15 +76,26 @@ class Passage:
 
     def take_logged(self, cursor: Cursor, frame: bytes, passed: list[bytes]) -> None:
         """Take the next frame of the log, whatever its cursor; one that was seen is dropped."""
-        if cursor > self.cursor and not self.has_ended:
+        if cursor > self.cursor and not self.is_over:
             self.move(cursor)
             self._pass(frame, frame.index(b"\n") + 1, passed)
 
-    def fill(self, items: Sequence[JsonObject]) -> list[bytes]:
-        """Return frames of stored items that stand in for what was lost; what would show a hole is held back later."""
+    def fill(self, items: Sequence[JsonObject], attempt: int = 0) -> list[bytes]:
+        """Return frames of stored items that stand in for what was lost; what would show a hole is held back later.
+
+        If it goes on with a later attempt, what an earlier one has left unfinished is withdrawn: nobody else will.
+        """
         self._tracker.unfinished.difference_update(item["id"] for item in items)
         self._gate = ItemGate(item["id"] for item in items)
-        return [synthetic.item_done(item) for item in items]
+        frames = [synthetic.item_done(item) for item in items]
+        if attempt > self._attempt:
+            frames += self.withdrawals()
+            self._tracker.unfinished.clear()
+        return frames
+
+    def settle(self, items: Sequence[JsonObject]) -> list[bytes]:
+        """Return the end of a run that was unsettled: its stored items, what is withdrawn, and its terminal event."""
+        return [*self.fill(items), *self.withdrawals(), self._ending or b""]
 
     def withdrawals(self) -> list[bytes]:
         """Return frames that withdraw what the client saw begin and the run has ended without."""
@@ -74,14 +103,24 @@ class Passage:
 
     def _pass(self, frame: bytes, start: int, passed: list[bytes]) -> None:
         """Let the frame, whose second line is at `start`, pass or not."""
+        self._is_new = self._is_new or self.cursor > self._seen
         if self._gate is None and frame.startswith(_UPDATED, start):
-            passed.append(frame)
-        elif is_run_frame(frame):
-            if RunEvent.model_validate_json(frame_data(frame)).is_terminal:
-                self.has_ended = True
-                passed += self.withdrawals()
-            if self._run_frames:
+            if self._is_new:
                 passed.append(frame)
+        elif is_run_frame(frame):
+            self._pass_run_frame(frame, passed)
         elif self._gate is None or self._gate.admits(frame):
             self._tracker.note(frame)
-            passed.append(frame)
+            if self._is_new:
+                passed.append(frame)
+
+    def _pass_run_frame(self, frame: bytes, passed: list[bytes]) -> None:
+        """Let a terminal event pass in any case: a stream ends with one."""
+        is_terminal = RunEvent.model_validate_json(frame_data(frame)).is_terminal
+        shown = frame if self._run_frames else b""
+        if is_terminal and self._tracker.unfinished:
+            self._ending = shown
+            return
+        self.has_ended = is_terminal
+        if shown and (is_terminal or self._is_new):
+            passed.append(shown)

@@ -27,9 +27,6 @@ from contracts.runs import TERMINAL_STATUSES, Run
 
 log = structlog.get_logger(__name__)
 
-LOST_MESSAGE = "The answer could not be followed any longer. It may still arrive: reload the conversation to see it."
-GONE_MESSAGE = "This conversation was deleted."
-
 
 class RunReader:
     """Relays one run to one client. A `hub.Listener`."""
@@ -82,7 +79,7 @@ class RunReader:
         frames = list[bytes]()
         try:
             gap = self._take_queued(frames)
-            if self._offer(frames) and gap is None and not self._ended:
+            if self._offer(frames) and gap is None and not self._passage.is_over:
                 return
         except Exception as error:
             self._failure = error
@@ -153,7 +150,9 @@ class RunReader:
 
     async def _step(self) -> None:
         try:
-            if self._queue:
+            if self._passage.is_unsettled:
+                await self._settle()
+            elif self._queue:
                 await self._forward()
             elif self._stale and self._now() >= self._reread_at:
                 await self._catch_up()
@@ -162,11 +161,20 @@ class RunReader:
             else:
                 await self._sleep()
         except RunGoneError:
-            await self._end_with(synthetic.error(GONE_MESSAGE, allow_retry=False), "gone")
+            await self._end_with(synthetic.GONE, "gone")
         except (RedisError, RecordUnavailableError) as error:
             log.warning("relay_read_failed", run_id=self._record.run_id, error=type(error).__name__)
             self._expire("failed")
             self._reread_at = self._now() + RETRY_SECONDS
+
+    async def _settle(self) -> None:
+        """End with a run whose dead attempts have left items behind: the store knows which of them stay."""
+        try:
+            items = await self._record.items_within(self._limits.answer_seconds)
+        except RecordUnavailableError:
+            await self._end_with(synthetic.LOST, "lost")
+        else:
+            await self._end_with(b"".join(self._passage.settle(items)), "event")
 
     async def _sleep(self) -> None:
         """Wait until there is news that `flush` did not deal with, or something is due."""
@@ -179,7 +187,7 @@ class RunReader:
     def _take_queued(self, frames: list[bytes]) -> Cursor | None:
         """Take queued frames up to a gap; returns the cursor behind it."""
         queue, passage = self._queue, self._passage
-        while queue and not passage.has_ended:
+        while queue and not passage.is_over:
             gap = passage.take(queue[0], frames)
             if gap is not None:
                 return gap
@@ -197,7 +205,7 @@ class RunReader:
         await self._catch_up()
         here = self._passage.cursor
         if here < gap and not here.is_followed_by(gap) and not (self._ended or self._stale):
-            await self._recover()
+            await self._recover(gap)
             self._passage.move(Cursor(gap.attempt, gap.seq - 1))
 
     async def _catch_up(self) -> None:
@@ -207,7 +215,7 @@ class RunReader:
             cursor = self._passage.cursor
             page = await self._log.page(self._record.run_id, cursor, seconds=self._limits.log_seconds)
             if page and not self._passage.is_continued_by(page[0].cursor):
-                await self._recover()
+                await self._recover(page[0].cursor)
             frames = list[bytes]()
             for entry in page:
                 self._passage.take_logged(entry.cursor, entry.frame, frames)
@@ -216,12 +224,12 @@ class RunReader:
             if len(page) < self._log.page_entries:
                 return
 
-    async def _recover(self) -> None:
-        """Redis has lost events of the run: give what is stored instead, and go on from here."""
+    async def _recover(self, following: Cursor) -> None:
+        """Redis has lost events of the run: give what is stored instead, and go on with the `following` one."""
         LOSSES.inc()
         log.warning("relay_events_lost", run_id=self._record.run_id, cursor=str(self._passage.cursor))
         items = await self._record.items_within(self._limits.answer_seconds)
-        await self._send(b"".join(self._passage.fill(items)))
+        await self._send(b"".join(self._passage.fill(items, following.attempt)))
 
     def _offer(self, frames: list[bytes]) -> bool:
         """Write what has been taken; that there was anything proves that the run can be followed."""
@@ -250,7 +258,7 @@ class RunReader:
         if run := inquiry.answer(self._check_interval):
             await self._look_after(run)
         elif inquiry.is_lost:
-            await self._end_with(synthetic.error(LOST_MESSAGE, allow_retry=True), "lost")
+            await self._end_with(synthetic.LOST, "lost")
         elif self._now() >= keepalive_at:
             await self._send(KEEP_ALIVE)
         else:
@@ -283,7 +291,7 @@ class RunReader:
             await self._catch_up()
         except RedisError as error:
             log.warning("relay_read_failed", run_id=run.id, error=type(error).__name__)
-        if self._ended:
+        if self._passage.is_over:
             return
         items = await self._record.items_within(self._limits.answer_seconds)
         frames = self._passage.fill(items) + self._passage.withdrawals()

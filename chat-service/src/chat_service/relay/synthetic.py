@@ -46,3 +46,11 @@ def run_failed(failure: RunError | None) -> bytes:
     """Frame what a chat is told of a failed run."""
     failure = failure or RunError(code="run_failed", message="The answer failed.")
     return error(failure.message, allow_retry=failure.allow_retry)
+
+
+LOST_MESSAGE = "The answer could not be followed any longer. It may still arrive: reload the conversation to see it."
+LOST = error(LOST_MESSAGE, allow_retry=True)
+"""A stream ends although its run may go on: nobody could tell."""
+
+GONE = error("This conversation was deleted.", allow_retry=False)
+"""A stream ends because there is nothing left of its run."""
