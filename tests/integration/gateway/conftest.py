@@ -84,7 +84,7 @@ class Issuer:
 def claims(**changes: object) -> dict[str, object]:
     """Claims of a good token; a change to None leaves a claim out."""
     now = int(time.time())
-    good = {"iss": ISSUER, "aud": "threadkeep", "sub": USER, "iat": now, "exp": now + 300}
+    good = {"iss": ISSUER, "aud": "threadkeep", "sub": USER, "iat": now, "exp": now + 3600}
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
