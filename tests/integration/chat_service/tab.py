@@ -88,9 +88,7 @@ class Tab:
             case "thread.item.updated":
                 self._update(self._items[event["item_id"]], event["update"])
             case "thread.item.done":
-                # What was shown of a text is its beginning: nothing is missing, doubled or out of order in it.
-                if shown := self._items.get(event["item"]["id"]):
-                    assert _text_of(event["item"]).startswith(_text_of(shown))
+                _assert_grown(self._items.get(event["item"]["id"], {}), event["item"])
                 self._items[event["item"]["id"]] = event["item"]
                 self._unfinished.discard(event["item"]["id"])
             case "thread.item.removed":
@@ -102,6 +100,7 @@ class Tab:
     def _update(self, item: Item, update: dict[str, Any]) -> None:
         match update["type"]:
             case "assistant_message.content_part.added" | "assistant_message.content_part.done":
+                _assert_grown(item, {"content": [update["content"]]})
                 item["content"][update["content_index"] :] = [update["content"]]
             case "assistant_message.content_part.text_delta":
                 item["content"][update["content_index"]]["text"] += update["delta"]
@@ -109,6 +108,11 @@ class Tab:
                 item["widget"] = update["widget"]
             case other:
                 raise AssertionError(f"unexpected {other}")
+
+
+def _assert_grown(shown: Item, finished: Item) -> None:
+    """What was shown of a text is its beginning: nothing is missing, doubled or out of order in it."""
+    assert _text_of(finished).startswith(_text_of(shown))
 
 
 def _text_of(item: Item) -> str:
