@@ -13,14 +13,14 @@ class ChatContext:
 
     history: UserHistory
 
-    include_hidden: bool = False
-    """Whether hidden items count: yes where items are removed, no where they are shown."""
-
     new_thread_id: str | None = None
     """The id that the SDK was given for a new thread."""
 
     new_conversation: ConversationPut | None = None
     """A conversation that is stored together with its first message."""
+
+    retry_after: str | None = None
+    """The message that shall be answered anew: what follows it goes when the new run comes, not before."""
 
     run: Run | None = None
     """The run whose events follow the SDK's own; None while there is none."""

@@ -99,7 +99,6 @@ class HistoryStore(Store[ChatContext]):
             limit=_to_limit(limit),
             after=after,
             order=_to_order(order),
-            include_hidden=context.include_hidden,
         )
         items = [_ITEM.validate_python(payload) for payload in page.data]
         return Page(data=items, has_more=page.has_more, after=page.after)
@@ -135,8 +134,9 @@ class HistoryStore(Store[ChatContext]):
         await context.history.delete_conversation(thread_id)
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: ChatContext) -> None:
-        """Delete an item."""
-        await context.history.delete_item(thread_id, item_id)
+        """Delete an item; one that a retry replaces stays until its run is stored, which may be refused."""
+        if context.retry_after is None:
+            await context.history.delete_item(thread_id, item_id)
 
     async def save_attachment(self, attachment: Attachment, context: ChatContext) -> None:
         """Refuse: see `NotSupportedError`."""

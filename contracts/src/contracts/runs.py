@@ -69,6 +69,8 @@ class RunCreate(Wire):
     id: str
     item: JsonObject | None = None
     conversation: ConversationPut | None = None
+    retry_after: str | None = None
+    """The id of an item that shall be answered anew: all that follows it is deleted."""
 
 
 class RunCreated(Wire):

@@ -91,6 +91,18 @@ async def test_hidden_items_are_not_shown_but_removed_by_a_retry(system: System)
     assert [item["id"] for item in left.data] == [message_id]
 
 
+async def test_a_refused_retry_leaves_the_answer_where_it_was(database_url: str, redis_url: str) -> None:
+    async with running_system(database_url, redis_url, history={"run_queue_limit_per_user": 1}) as system:
+        user = system.user()
+        thread_id, message_id = await start_thread(system, user)
+        before = (await user.post("items.list", thread_id=thread_id)).json()
+        async with user.stream("threads.create", input=message("Another one")) as chat:
+            await chat.read_until(b"stream_options")
+        refused = await user.post("threads.retry_after_item", thread_id=thread_id, item_id=message_id)
+        assert code_of(refused) == (429, "too_many_runs")
+        assert (await user.post("items.list", thread_id=thread_id)).json() == before
+
+
 @pytest.mark.parametrize(
     ("kind", "params"),
     [

@@ -79,6 +79,25 @@ async def test_creating_a_run_again_changes_nothing(alice: UserHistory) -> None:
         await alice.create_run(other, run_create(other, new=True).model_copy(update={"id": new.id}))
 
 
+async def test_a_retry_deletes_what_followed_with_its_run_or_not_at_all(alice: UserHistory) -> None:
+    thread = new_id("thr")
+    first = run_create(thread, new=True)
+    await alice.create_run(thread, first)
+    asked = (await alice.list_items(thread)).data[0]["id"]
+    for text in ("Hi", "there"):
+        await alice.append_item(thread, assistant_message(thread, text))
+    with pytest.raises(HistoryNotFoundError, match="item_not_found"):
+        await alice.create_run(thread, RunCreate(id=new_id("run"), retry_after=new_id("msg")))
+    assert len((await alice.list_items(thread)).data) == 3
+
+    retry = RunCreate(id=new_id("run"), retry_after=asked)
+    await alice.create_run(thread, retry)
+    assert [item["id"] for item in (await alice.list_items(thread)).data] == [asked]
+    await alice.append_item(thread, assistant_message(thread, "Better"))
+    await alice.create_run(thread, retry)
+    assert len((await alice.list_items(thread)).data) == 2, "the same again changes nothing"
+
+
 async def test_a_run_cannot_be_made_where_it_does_not_belong(alice: UserHistory, bob: UserHistory) -> None:
     mine, unknown = (await alice.put_conversation(conversation_put())).id, new_id("thr")
     with pytest.raises(HistoryForbiddenError, match="conversation_forbidden"):

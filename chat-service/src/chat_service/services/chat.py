@@ -67,7 +67,8 @@ async def answer_chatkit(server: ThreadkeepServer, body: bytes, context: ChatCon
     request = parse_request(body)
     if request.type in NOT_SUPPORTED:
         raise NotSupportedError(NOT_SUPPORTED[request.type])
-    context.include_hidden = isinstance(request, ThreadsRetryAfterItemReq)
+    if isinstance(request, ThreadsRetryAfterItemReq):
+        context.retry_after = request.params.item_id
     try:
         result = await server.answer(request, context)
         if not isinstance(result, StreamingResult):

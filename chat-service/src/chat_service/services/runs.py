@@ -40,9 +40,10 @@ class RunNotices:
         *,
         item: JsonObject | None = None,
         conversation: ConversationPut | None = None,
+        retry_after: str | None = None,
     ) -> Run:
-        """Store a run with the user's message and a new conversation, if given, in one transaction."""
-        wanted = RunCreate(id=new_id("run"), item=item, conversation=conversation)
+        """Store a run, if given with the user's message and a new conversation, or in place of what followed one."""
+        wanted = RunCreate(id=new_id("run"), item=item, conversation=conversation, retry_after=retry_after)
         created = await history.create_run(conversation_id, wanted)
         log.info("run_created", run_id=created.run.id, conversation_id=conversation_id)
         async with self._notice(created.run.id) as pipeline:

@@ -19,6 +19,7 @@ from history_service.dependencies import (
 from history_service.domain import is_valid_id
 from history_service.errors import (
     ItemConflictError,
+    ItemNotFoundError,
     RunConflictError,
     RunForbiddenError,
     RunQueueFullError,
@@ -39,7 +40,10 @@ router = APIRouter(tags=["runs"], route_class=JsonRoute)
     "/conversations/{conversation_id}/runs",
     status_code=201,
     summary="Store a message and queue its run",
-    responses=raises(RunConflictError, RunForbiddenError, ItemConflictError, RunQueueFullError, TooManyRunsError),
+    responses=raises(
+        *(RunConflictError, RunForbiddenError, ItemConflictError, ItemNotFoundError),
+        *(RunQueueFullError, TooManyRunsError),
+    ),
 )
 async def create_run(
     conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)], request: Request

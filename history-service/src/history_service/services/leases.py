@@ -44,16 +44,12 @@ class LeaseService:
     async def claim(self, worker_id: str) -> Claim | None:
         """Give the oldest run that can be executed to the worker, with all it needs for it; None if there is none.
 
-        First ends the runs that were abandoned for good, which may free the ones queued behind them.
+        If there is none, first ends the runs that were abandoned for good, which may free the ones queued behind them.
+        While the workers have enough to do, the sweeper does that.
         """
-        error = max_attempts_error(self._max_attempts)
-        abandoned = await self._leases.end_abandoned(self._max_attempts, error, MAX_ENDED)
-        if abandoned:
-            await settle_all(self._transaction, abandoned)
-            await self._transaction.assume(DISPATCH_ROLE, None)
-        for ended in abandoned:
-            log.warning("run_abandoned", run=ended.run.id, attempt=ended.run.attempt, status=ended.run.status)
         claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts)
+        if claimed is None and await self._end_abandoned():
+            claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts)
         if claimed is None:
             return None
         run = claimed.placed.run
@@ -82,6 +78,18 @@ class LeaseService:
         if released.run.status in TERMINAL_STATUSES:
             await settle_all(self._transaction, [released])
         log.info("run_released", run=run_id, attempt=attempt, status=released.run.status)
+
+    async def _end_abandoned(self) -> bool:
+        """End the runs whose lease has expired and that nobody shall claim again; tell whether there was one."""
+        error = max_attempts_error(self._max_attempts)
+        abandoned = await self._leases.end_abandoned(self._max_attempts, error, MAX_ENDED)
+        if not abandoned:
+            return False
+        await settle_all(self._transaction, abandoned)
+        await self._transaction.assume(DISPATCH_ROLE, None)
+        for ended in abandoned:
+            log.warning("run_abandoned", run=ended.run.id, attempt=ended.run.attempt, status=ended.run.status)
+        return True
 
     async def _as_user(self, claimed: ClaimedRun) -> Claim:
         run = claimed.placed.run

@@ -22,20 +22,22 @@ class RunService:
         self._runs = history.runs
 
     async def create(self, conversation_id: str, new: RunCreate, limits: RunLimits) -> RunCreated:
-        """Store the message and queue its run; for a new conversation, store that too.
+        """Store the message and queue its run; for a new conversation, store that too; for a retry, make room for it.
 
         A known run id changes nothing and returns what was stored. The conversation stays locked meanwhile, so that
-        runs are numbered in the order of their messages. Raises RunRefusedError if there are too many runs already.
+        runs are numbered in the order of their messages. Raises RunRefusedError if there are too many runs already,
+        and the absence of the item that shall be answered anew.
         """
         item = item_of(ItemPut(payload=new.item), conversation_id) if new.item is not None else None
-        if new.conversation is not None:
-            await self._conversations.ensure(new.conversation)
-        position = await self._conversations.lock(conversation_id)
+        is_new = new.conversation is not None and await self._conversations.ensure(new.conversation) is not None
+        position = 0 if is_new else await self._conversations.lock(conversation_id)
         known = await self._runs.find_or_refuse(new.id, limits)
         if known is not None:
             if known.conversation_id != conversation_id:
                 raise RunConflictError()
             return RunCreated(run=known, item=await self._messages.find(conversation_id, item.id) if item else None)
+        if new.retry_after is not None:
+            await self._messages.delete_after(conversation_id, new.retry_after)
         if item is None:
             await self._conversations.touch(conversation_id)
         else:
@@ -73,10 +75,8 @@ class RunService:
             return run
         conversation_id, turn = held
         await self._store(conversation_id, turn, finish.items)
-        if finish.title:
-            await self._conversations.name(conversation_id, finish.title)
         run = await self._runs.finish(run_id, finish)
-        await self._conversations.touch(conversation_id)
+        await self._conversations.touch(conversation_id, finish.title or None)
         log.info("run_finished", conversation=conversation_id, run=run_id, attempt=run.attempt, status=run.status)
         return run
 

@@ -64,12 +64,11 @@ _PATCH = Statement(
     )
     .returning(*COLUMNS)
 )
-_NAME = Statement(
+_TOUCH = Statement(
     update(conversations)
-    .where(*IS_OWN, conversations.c.title.is_(None))
-    .values(title=bindparam("title"), updated_at=_NOW)
+    .where(*IS_OWN)
+    .values(title=func.coalesce(conversations.c.title, _GIVEN["title"]), updated_at=_NOW)
 )
-_TOUCH = Statement(update(conversations).where(*IS_OWN).values(updated_at=_NOW))
 _DELETE = Statement(delete(conversations).where(*IS_OWN))
 _LOCK_RUNS = Statement(
     select(runs.c.id)
@@ -143,13 +142,9 @@ class ConversationStore:
             raise await absent_conversation(self._transaction, conversation_id)
         return changed
 
-    async def name(self, conversation_id: str, title: str) -> None:
-        """Give a conversation a title, unless it has one."""
-        await self._transaction.execute(_NAME, id=conversation_id, user_id=self._user_id, title=title)
-
-    async def touch(self, conversation_id: str) -> None:
-        """Move a conversation to the newest place in the list."""
-        await self._transaction.execute(_TOUCH, id=conversation_id, user_id=self._user_id)
+    async def touch(self, conversation_id: str, title: str | None = None) -> None:
+        """Move a conversation to the newest place in the list, and give it the title if it has none."""
+        await self._transaction.execute(_TOUCH, id=conversation_id, user_id=self._user_id, title=title)
 
     async def lock(self, conversation_id: str) -> int:
         """Keep other writers out until the transaction ends; returns the last position. Raises its absence."""

@@ -51,6 +51,10 @@ GET = Statement(select(messages.c.payload).where(*IS_OWN))
 GET_TEXT = Statement(select(cast(messages.c.payload, Text)).where(*IS_OWN))
 GET_CONTENT = Statement(select(messages.c.payload, messages.c.tool_calls, messages.c.status).where(*IS_OWN))
 DELETE = Statement(delete(messages).where(*IS_OWN))
+DELETE_AFTER = Statement(
+    delete(messages).where(*IN_CONVERSATION, messages.c.position > bindparam("position", type_=BigInteger))
+)
+GET_POSITION = Statement(select(messages.c.position).where(*IS_OWN))
 OWNS_CONVERSATION = Statement(
     select(true()).where(
         conversations.c.id == bindparam("conversation_id"), conversations.c.user_id == bindparam("user_id")

@@ -74,6 +74,14 @@ class MessageStore:
         if not await self._transaction.execute(sql.DELETE, **self._key(conversation_id, item_id)):
             raise await self._absent_item(conversation_id)
 
+    async def delete_after(self, conversation_id: str, item_id: str) -> None:
+        """Delete all that follows an item. Raises the item's absence."""
+        position = await self._transaction.value(sql.GET_POSITION, **self._key(conversation_id, item_id))
+        if position is None:
+            raise await self._absent_item(conversation_id)
+        place = {"conversation_id": conversation_id, "user_id": self._user_id, "position": position}
+        await self._transaction.execute(sql.DELETE_AFTER, **place)
+
     async def list_items(
         self, conversation_id: str, limit: int, after: str | None, order: Order, *, hidden: bool
     ) -> ItemPage:
