@@ -263,6 +263,22 @@ async def test_a_released_run_is_claimed_at_once(alice: UserHistory, worker: Wor
     assert (await claimed(worker, claim.run.id)).run.attempt == 2
 
 
+async def test_attempts_that_were_given_back_do_not_count(
+    alice: UserHistory, worker: WorkerHistoryClient, admin_database_url: str
+) -> None:
+    conversation_id = new_id("thr")
+    new = run_create(conversation_id, new=True)
+    await alice.create_run(conversation_id, new)
+    for attempt in range(1, 4):
+        await claimed(worker, new.id)
+        await worker.release_run(new.id, attempt)
+    for attempt in range(4, 7):
+        assert (await claimed(worker, new.id)).run.attempt == attempt
+        await expire_lease(admin_database_url, new.id)
+    assert await worker.claim_run("worker-1") is None
+    assert (await alice.get_run(new.id)).status == "failed"
+
+
 async def test_a_run_that_loses_every_worker_fails_and_frees_the_next(
     alice: UserHistory, worker: WorkerHistoryClient, admin_database_url: str
 ) -> None:

@@ -42,7 +42,9 @@ from service_kit.statements import Statement
 _NOW = func.clock_timestamp()
 _EXPIRED = and_(IS_IN_PROGRESS, runs.c.lease_expires_at <= _NOW)
 _UNWANTED = runs.c.cancel_requested_at.is_not(None)
-_IS_HOPELESS = or_(_UNWANTED, runs.c.attempt >= bindparam("max_attempts"))
+_IS_HOPELESS = or_(_UNWANTED, runs.c.attempt - runs.c.releases >= bindparam("max_attempts"))
+"""Attempts that were given back (a worker that is told to stop) show nothing against the run."""
+
 _LEASE_END: ColumnElement[Any] = _NOW + bindparam("lease", type_=Interval)
 _ELAPSED_SECONDS = case(
     (runs.c.attempt == 1, literal_column("0.0", Double)),
@@ -133,6 +135,7 @@ _RELEASE = Statement(
     .where(*_IS_HELD)
     .values(
         status=case((_UNWANTED, CANCELLED), else_=QUEUED),
+        releases=runs.c.releases + literal_column("1"),
         finished_at=case((_UNWANTED, _NOW), else_=null()),
         lease_expires_at=null(),
         worker_id=null(),

@@ -41,6 +41,9 @@ class RunRow(SQLModel, table=True):
     message_position: int = Field(sa_type=BigInteger)
     status: str = Field(sa_column_kwargs={"server_default": "queued"})
     attempt: int = Field(sa_column_kwargs={"server_default": "0"})
+    releases: int = Field(sa_column_kwargs={"server_default": "0"})
+    """How many of the attempts were given back by their workers."""
+
     worker_id: str | None = None
     lease_expires_at: datetime | None = None
     cancel_requested_at: datetime | None = None
