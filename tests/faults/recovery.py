@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from launcher.ports import LOOPBACK
+from tests.faults.cancelling import MODEL_APIS, measure_cancels
 from tests.faults.client import Sent, Tab
 from tests.faults.conversations import client_of
 from tests.faults.product import Product, running_product
@@ -117,6 +118,10 @@ async def measure_all(rounds: int, folder: Path) -> None:
             ends = (", ".join(sorted({one.stream for one in found})), ", ".join(sorted({one.status for one in found})))
             sys.stdout.write(_row(name, number.name, *columns, *ends))
             sys.stdout.flush()
+    for api in MODEL_APIS:
+        closed = [1000 * seconds for seconds in await measure_cancels(api, rounds, folder)]
+        spread = f"{statistics.median(closed):.0f} ({min(closed):.0f}-{max(closed):.0f}) ms"
+        sys.stdout.write(f"from a cancel until the model's connection is closed ({api}): {spread}\n")
 
 
 def _spread(values: Iterable[float]) -> str:
