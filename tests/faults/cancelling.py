@@ -1,4 +1,4 @@
-"""How long it takes from a cancel at the gateway until the model's connection is closed: seen by a stub of a model server."""
+"""How long it takes from a cancel at the gateway until the model's connection is closed, as a stub of it sees it."""
 
 import asyncio
 import time
@@ -24,12 +24,15 @@ async def measure_cancels(api: str, rounds: int, folder: Path) -> list[float]:
 
 async def _measure(system: System, user_id: str, hung_up: asyncio.Event) -> float:
     hung_up.clear()
-    async with asyncio.timeout(MEASURE_SECONDS), system.client(user_id) as http:
-        async with ChatKitClient(http, user_id).say("Add a task to buy milk") as answer:
-            await answer.until(lambda answer: WORDS[0] in answer.text)
-            asked = time.monotonic()
-            (await http.post(f"/api/{user_id}/runs/{answer.run_id}/cancel")).raise_for_status()
-            await hung_up.wait()
-            closed = time.monotonic()
-            await answer.to_the_end()
+    async with (
+        asyncio.timeout(MEASURE_SECONDS),
+        system.client(user_id) as http,
+        ChatKitClient(http, user_id).say("Add a task to buy milk") as answer,
+    ):
+        await answer.until(lambda answer: WORDS[0] in answer.text)
+        asked = time.monotonic()
+        (await http.post(f"/api/{user_id}/runs/{answer.run_id}/cancel")).raise_for_status()
+        await hung_up.wait()
+        closed = time.monotonic()
+        await answer.to_the_end()
     return closed - asked

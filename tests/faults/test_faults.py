@@ -1,4 +1,4 @@
-"""The fault suite in short: a fixed seed's conversations, six faults, and a lease that freezes outlast."""
+"""The fault suite in short: a fixed seed's conversations, seven faults, and a lease that freezes outlast."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ FAULTS = (
     Fault(6.0, "freeze", "agent-worker-2", 4.0, 0.0),  # past its lease: it comes back as a zombie
     Fault(2.0, "cut", "chat-service→redis", 0.0, 1.0),
     Fault(1.0, "cut", "gateway→chat-service", 0.0, 1.0),
+    Fault(1.0, "flush", "redis", 0.0, 0.0),
     Fault(1.0, "kill", "postgres", 0.0, 0.0),
     Fault(1.0, "kill", "chat-service", 0.0, 0.0),
 )
