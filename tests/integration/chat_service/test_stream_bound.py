@@ -84,6 +84,18 @@ async def test_streams_whose_end_nobody_can_tell_or_show_are_given_up(bench: Rel
     assert silent.asked > 1
 
 
+async def test_an_end_with_unfinished_items_waits_for_the_store(bench: RelayBench) -> None:
+    record = OneRun()
+    worker, client = await begun(bench, record)
+    record.is_down = True
+    asked = record.asked
+    await worker.publish_run_event("run.completed")
+    await eventually(lambda: record.asked > asked, what="the store was asked in vain")
+    assert not client.task.done()
+    record.is_down = False
+    assert [event["type"] for event in (await ended(client))[-2:]] == ["thread.item.removed", "run.completed"]
+
+
 async def test_frames_pass_while_the_history_service_hangs(bench: RelayBench) -> None:
     record = Hanging()
     record.hangs_for_run = True

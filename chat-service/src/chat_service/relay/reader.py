@@ -172,7 +172,11 @@ class RunReader:
         try:
             items = await self._record.items_within(self._limits.answer_seconds)
         except RecordUnavailableError:
-            await self._end_with(synthetic.LOST, "lost")
+            self._inquiry.fail()
+            if self._inquiry.is_lost:
+                await self._end_with(synthetic.LOST, "lost")
+            else:
+                await asyncio.sleep(RETRY_SECONDS)
         else:
             await self._end_with(b"".join(self._passage.settle(items)), "event")
 
