@@ -1,5 +1,7 @@
 import type { NextConfig } from "next";
 
+import { SECURITY_HEADERS } from "./src/server/content-security";
+
 /** Build-time facts only: ports, addresses and keys are read from the environment when the server runs. */
 const config: NextConfig = {
   output: "standalone",
@@ -9,6 +11,10 @@ const config: NextConfig = {
   reactStrictMode: true,
   // Request bodies pass through proxy.ts, which holds them in memory up to this size.
   experimental: { proxyClientMaxBodySize: "32mb" },
+  // Those of a page view or of the running server's address are proxy.ts's.
+  headers: async () => [
+    { source: "/:path*", headers: Object.entries(SECURITY_HEADERS).map(([key, value]) => ({ key, value })) },
+  ],
 };
 
 export default config;

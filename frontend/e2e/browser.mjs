@@ -23,6 +23,15 @@ export function launch() {
   });
 }
 
+/** Collects what the browser says of the pages' content security policy; nothing, if the policy fits the pages. */
+export function watchPolicy(context) {
+  const violations = [];
+  context.on("console", (message) => {
+    if (message.text().includes("Content Security Policy")) violations.push(message.text());
+  });
+  return violations;
+}
+
 /** Fills the sign-up form as a person that nobody has been before, and arrives at the dashboard. */
 export async function signUp(page, name = "Sample Visitor") {
   await page.goto(`${BASE_URL}/sign-up`);

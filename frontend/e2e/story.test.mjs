@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answered, BASE_URL, launch, openChat, say, signUp, TIMEOUT_MS } from "./browser.mjs";
+import { answered, BASE_URL, launch, openChat, say, signUp, TIMEOUT_MS, watchPolicy } from "./browser.mjs";
 
 const MESSAGE = "Add a task to buy milk";
 
@@ -21,11 +21,13 @@ function watchAnswer(page) {
 
 let browser;
 let page;
+let violations;
 
 before(async () => {
   browser = await launch();
   const context = await browser.newContext();
   context.setDefaultTimeout(TIMEOUT_MS);
+  violations = watchPolicy(context);
   page = await context.newPage();
 });
 
@@ -116,5 +118,9 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     await page.waitForURL((url) => url.pathname === "/sign-in");
     await page.goto(`${BASE_URL}/dashboard`);
     await page.waitForURL((url) => url.pathname === "/sign-in");
+  });
+
+  await step("nothing of all this broke the content security policy", async () => {
+    assert.deepEqual(violations, []);
   });
 });

@@ -1,17 +1,18 @@
 /** The network boundary: who may pass, and with what. */
 import { NextResponse, type NextRequest } from "next/server";
 
-import { contentSecurityPolicy, SECURITY_HEADERS } from "@/server/content-security";
+import { DATA_POLICY, pagePolicy, strictTransport } from "@/server/content-security";
 import { mayUseSession } from "@/server/origins";
 import { problem } from "@/server/problems";
 import { hasSessionCookie, sessionToken } from "@/server/session-tokens";
 import { settings } from "@/server/settings";
 
 export const config = {
-  // Static files and Better Auth's own routes do without.
-  matcher: ["/((?!_next/static|_next/image|api/auth/|healthz|icon.svg).*)"],
+  // Static files do without: their headers are those of next.config.ts.
+  matcher: ["/((?!_next/static|_next/image|icon.svg).*)"],
 };
 
+const POLICY = "content-security-policy";
 const PROTECTED_PAGE = /^\/dashboard(?:\/|$)/;
 
 /** Swaps the session cookie for the session's JWT, which is all that the gateway gets to see of it. */
@@ -38,20 +39,31 @@ function proxyPage(request: NextRequest): Response {
     return NextResponse.redirect(signInAddress(request));
   }
   const nonce = crypto.randomUUID().replaceAll("-", "");
-  const policy = contentSecurityPolicy(nonce, settings().chatkit, process.env.NODE_ENV === "development");
+  const view = { nonce, pathname: request.nextUrl.pathname, development: process.env.NODE_ENV === "development" };
+  const policy = pagePolicy(view, settings().chatkit);
   const headers = new Headers(request.headers);
   // Next.js reads the nonce for its own scripts from the policy in the request.
-  headers.set("content-security-policy", policy);
+  headers.set(POLICY, policy);
   headers.set("x-nonce", nonce);
   const response = NextResponse.next({ request: { headers } });
-  response.headers.set("content-security-policy", policy);
+  response.headers.set(POLICY, policy);
   return response;
 }
 
-/** Runs before every page and API route. */
+/** Better Auth's routes and the health check: what they answer is theirs to say. */
+const WITHOUT_SESSION = /^\/(?:api\/auth\/|healthz$)/;
+
+async function answer(request: NextRequest): Promise<Response> {
+  const { pathname } = request.nextUrl;
+  if (WITHOUT_SESSION.test(pathname)) return NextResponse.next();
+  return pathname.startsWith("/api/") ? proxyApi(request) : proxyPage(request);
+}
+
+/** Runs before every page and route. */
 export async function proxy(request: NextRequest): Promise<Response> {
-  const isApi = request.nextUrl.pathname.startsWith("/api/");
-  const response = isApi ? await proxyApi(request) : proxyPage(request);
-  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
+  const response = await answer(request);
+  if (!response.headers.has(POLICY)) response.headers.set(POLICY, DATA_POLICY);
+  const transport = strictTransport(settings().auth.url);
+  if (transport !== null) response.headers.set("strict-transport-security", transport);
   return response;
 }

@@ -23,7 +23,8 @@ export function jwtOptions({ auth, jwt: token }: Settings): JwtOptions {
     definePayload: () => ({}),
   };
   if (token.algorithm !== "HS256") {
-    return { jwks: keyPair(token.algorithm), jwt: claims, disableSettingJwtHeader: true };
+    const life = { rotationInterval: token.keyRotationSeconds, gracePeriod: token.keyGraceSeconds };
+    return { jwks: { ...keyPair(token.algorithm), ...life }, jwt: claims, disableSettingJwtHeader: true };
   }
   const secret = new TextEncoder().encode(auth.secret);
   return {

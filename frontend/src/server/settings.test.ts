@@ -9,7 +9,15 @@ describe("settings", () => {
   it("need only the database and the secret", () => {
     const settings = readSettings(REQUIRED);
     expect(settings.gatewayUrl).toBe("http://127.0.0.1:8000");
-    expect(settings.jwt).toEqual({ algorithm: "EdDSA", issuer: "http://localhost:3000", audience: "threadkeep", expirySeconds: 900, cacheSeconds: 60 });
+    expect(settings.jwt).toEqual({
+      algorithm: "EdDSA",
+      issuer: "http://localhost:3000",
+      audience: "threadkeep",
+      expirySeconds: 900,
+      cacheSeconds: 60,
+      keyRotationSeconds: 90 * 86_400,
+      keyGraceSeconds: 3600,
+    });
     expect(settings.auth.rateLimit).toEqual({ max: 3, windowSeconds: 10 });
     expect(settings.chatkit.scriptUrl).toMatch(/^https:/);
   });
@@ -20,6 +28,7 @@ describe("settings", () => {
     [{ BETTER_AUTH_URL: "localhost" }, /BETTER_AUTH_URL must be an absolute address/],
     [{ JWT_ALGORITHM: "none" }, /JWT_ALGORITHM must be one of/],
     [{ AUTH_RATE_LIMIT_MAX: "many" }, /AUTH_RATE_LIMIT_MAX must be a number/],
+    [{ JWT_KEY_GRACE_SECONDS: "899" }, /JWT_KEY_GRACE_SECONDS must not be below JWT_EXPIRY_SECONDS/],
     [{ CHATKIT_SCRIPT_TIMEOUT_MS: "-1" }, /CHATKIT_SCRIPT_TIMEOUT_MS must be a number/],
   ])("say what is wrong: %j", (changes, message) => {
     expect(() => readSettings({ ...REQUIRED, ...changes })).toThrow(SettingsError);

@@ -20,6 +20,10 @@ export interface Settings {
     readonly expirySeconds: number;
     /** How long a process may use one token for a session, in seconds: also the longest life of a revoked session. */
     readonly cacheSeconds: number;
+    /** Age at which a signing key is replaced by a new one, in seconds. */
+    readonly keyRotationSeconds: number;
+    /** How long a replaced key stays in the key set, in seconds: its last tokens must have ended by then. */
+    readonly keyGraceSeconds: number;
   };
   readonly chatkit: {
     /** Address of OpenAI's script, or null when the page must not try it. */
@@ -40,6 +44,8 @@ const CHATKIT_SCRIPT_URL = "https://cdn.platform.openai.com/deployments/chatkit/
 const JWT_ALGORITHMS: readonly JwtAlgorithm[] = ["EdDSA", "RS256", "ES256", "HS256"];
 const LOOPBACK_NAMES = ["localhost", "127.0.0.1"];
 const SECRET_MIN_LENGTH = 32;
+const HOUR_SECONDS = 3600;
+const DAY_SECONDS = 24 * HOUR_SECONDS;
 
 function required(env: Environment, name: string): string {
   const value = env[name]?.trim();
@@ -84,6 +90,21 @@ function scriptUrl(text: string | undefined): string | null {
   return value === "" || value.toLowerCase() === "off" ? null : url("CHATKIT_SCRIPT_URL", value);
 }
 
+function jwtSettings(env: Environment, authUrl: string): Settings["jwt"] {
+  const expirySeconds = positive(env, "JWT_EXPIRY_SECONDS", 900);
+  const keyGraceSeconds = positive(env, "JWT_KEY_GRACE_SECONDS", Math.max(HOUR_SECONDS, expirySeconds));
+  if (keyGraceSeconds < expirySeconds) throw new SettingsError("JWT_KEY_GRACE_SECONDS must not be below JWT_EXPIRY_SECONDS");
+  return {
+    algorithm: algorithm(env["JWT_ALGORITHM"]),
+    issuer: env["JWT_ISSUER"]?.trim() || authUrl,
+    audience: env["JWT_AUDIENCE"]?.trim() || "threadkeep",
+    expirySeconds,
+    cacheSeconds: positive(env, "JWT_CACHE_SECONDS", 60),
+    keyRotationSeconds: positive(env, "JWT_KEY_ROTATION_DAYS", 90) * DAY_SECONDS,
+    keyGraceSeconds,
+  };
+}
+
 /** Checks and freezes the settings in `env`. Raises `SettingsError` naming the variable that is wrong. */
 export function readSettings(env: Environment): Settings {
   const authUrl = url("BETTER_AUTH_URL", env["BETTER_AUTH_URL"]?.trim() || "http://localhost:3000");
@@ -104,13 +125,7 @@ export function readSettings(env: Environment): Settings {
         windowSeconds: positive(env, "AUTH_RATE_LIMIT_WINDOW_SECONDS", 10),
       },
     },
-    jwt: {
-      algorithm: algorithm(env["JWT_ALGORITHM"]),
-      issuer: env["JWT_ISSUER"]?.trim() || authUrl,
-      audience: env["JWT_AUDIENCE"]?.trim() || "threadkeep",
-      expirySeconds: positive(env, "JWT_EXPIRY_SECONDS", 900),
-      cacheSeconds: positive(env, "JWT_CACHE_SECONDS", 60),
-    },
+    jwt: jwtSettings(env, authUrl),
     chatkit: {
       scriptUrl: scriptUrl(env["CHATKIT_SCRIPT_URL"]),
       scriptTimeoutMs: positive(env, "CHATKIT_SCRIPT_TIMEOUT_MS", 2500),

@@ -20,7 +20,18 @@ function loadScript(url: string, timeoutMs: number): Promise<boolean> {
   });
 }
 
+/** Whether the browser loaded the page at this path itself. After a click on a link, the first page's policy holds on. */
+function isOwnDocument(): boolean {
+  const [navigation] = performance.getEntriesByType("navigation");
+  return navigation !== undefined && new URL(navigation.name).pathname === window.location.pathname;
+}
+
 async function find(scriptUrl: string | null, timeoutMs: number): Promise<ChatKitSource> {
+  if (scriptUrl !== null && !isOwnDocument()) {
+    // Only the chat page's policy lets OpenAI's frame in.
+    window.location.reload();
+    return new Promise(() => undefined);
+  }
   if (scriptUrl !== null && (await loadScript(scriptUrl, timeoutMs))) return "openai";
   const { registerChatKit } = await import("@/chatkit-element/register");
   return registerChatKit() ? "threadkeep" : "openai";
