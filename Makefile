@@ -8,10 +8,10 @@ EXPORT = $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-
 
 # Settings that may be given on the command line: make up UI=0 WORKERS=3
 export UI WORKERS MESSAGES ROUNDS SECONDS CONCURRENCY BENCH_FOLDER TOKENS_PER_SECOND
-export RUNS STREAMS SEED FAULT_SECONDS RUN_LEASE_SECONDS ONLY RECOVERY
+export RUNS STREAMS SEED FAULT_SECONDS RUN_LEASE_SECONDS ONLY RECOVERY KEEPALIVE_SECONDS
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check openapi fuzz bench bench-relay bench-history faults lock keys clean
+.PHONY: help up down test check openapi fuzz bench bench-relay bench-history bench-gateway bench-streams faults lock keys service-key clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,9 +45,9 @@ openapi: ## Write contracts/conversation-openapi.yaml from the services as they 
 	@$(BOOTSTRAP) tools
 	@$(BIN)/python -m tests.contract.conversation_openapi
 
-fuzz: ## Send CASES (500) generated requests to each operation of the history-service
+fuzz: ## Send CASES (500) generated requests to each operation of the gateway and the history-service
 	@$(BOOTSTRAP) built
-	@$(BIN)/pytest tests/integration/history_service/test_openapi.py --fuzz-cases=$(or $(CASES),500)
+	@$(BIN)/pytest tests/integration/gateway/test_openapi.py tests/integration/history_service/test_openapi.py --fuzz-cases=$(or $(CASES),500)
 
 bench: bench-relay ## The same as bench-relay
 
@@ -58,6 +58,15 @@ bench-relay: ## Measure what a token and a message cost, beside a single process
 bench-history: ## Measure the history-service at 10,000 and at MESSAGES (10,000,000) messages
 	@$(BOOTSTRAP) built
 	@$(BIN)/python -m tests.bench.history
+
+bench-gateway: ## Measure what the gateway forwards, beside plain httpx and nginx (ROUNDS, SECONDS, CONCURRENCY)
+	@$(BOOTSTRAP) locked
+	@NGINX_PATH="$$($(BOOTSTRAP) nginx)" && WRK_PATH="$$($(BOOTSTRAP) wrk)" && export NGINX_PATH WRK_PATH && \
+		$(BIN)/python -m tests.bench.gateway
+
+bench-streams: ## Hold STREAMS (2,000) idle streams open: their memory, their comments, everybody else's requests
+	@$(BOOTSTRAP) locked
+	@$(BIN)/python -m tests.bench.streams
 
 faults: ## Kill, freeze, cut under load, and count what was lost (RUNS, SEED; RECOVERY=1: time it)
 	@$(BOOTSTRAP) built
@@ -76,6 +85,10 @@ lock: ## Resolve all dependencies anew and write the locks
 keys: ## Print new secrets for docker-compose.yml: make keys >> .env
 	@$(BOOTSTRAP) locked
 	@$(BIN)/python -m launcher.keys
+
+service-key: ## Print a key for another service: make service-key NAME=reporting SCOPES="conversations:read"
+	@$(BOOTSTRAP) locked
+	@$(BIN)/python -m launcher.service_keys $(NAME) $(SCOPES)
 
 clean: ## Remove what can be made again; keeps .data/
 	rm -rf .venv .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.* frontend/node_modules frontend/.next

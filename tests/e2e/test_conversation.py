@@ -50,6 +50,19 @@ async def test_a_message_goes_all_the_way(system: System, user_id: str) -> None:
         assert (run["status"], run["attempt"]) == ("completed", 1)
 
 
+async def test_a_message_is_answered_by_the_main_chat_endpoint(system: System, user_id: str) -> None:
+    async with system.client(user_id) as http:
+        said = {"message": "Add a task to buy milk"}
+        first = await http.post(f"/api/{user_id}/chat", json=said, headers={"Idempotency-Key": "1"})
+        answer = first.raise_for_status().json()
+        assert (answer["answer"], answer["run"]["status"]) == (ADDED, "completed")
+        assert [(call["name"], call["status"]) for call in answer["tool_calls"]] == [("add_task", "completed")]
+        again = await http.post(f"/api/{user_id}/chat", json=said, headers={"Idempotency-Key": "1"})
+        assert again.json() == answer
+        tasks = (await http.get(f"/api/{user_id}/tasks")).json()["data"]
+        assert [task["title"] for task in tasks] == ["buy milk"]
+
+
 async def test_the_five_tools_work_and_a_failure_says_so(system: System, user_id: str) -> None:
     steps = [
         ("Add a task to buy milk", "Success"),

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import asyncpg
 
-from bootstrap.pgbouncer import FOLDER
+from bootstrap.debian import PGBOUNCER
 from launcher.children import Command, spawn, stop
 from launcher.ports import LOOPBACK, free_port
 from launcher.sql import connected
@@ -46,7 +46,7 @@ class PgBouncer:
 def find_pgbouncer() -> str:
     """Return the program: PGBOUNCER_PATH, else the one on PATH, else the one that the bootstrap has unpacked."""
     named = os.environ.get("PGBOUNCER_PATH")  # noqa: TID251 - the tests' own settings
-    found = named or shutil.which("pgbouncer") or shutil.which(PROJECT / FOLDER / "pgbouncer")
+    found = named or shutil.which("pgbouncer") or shutil.which(PROJECT / PGBOUNCER.folder / PGBOUNCER.name)
     assert found, "No PgBouncer: install it, set PGBOUNCER_PATH, or let `make test` fetch it."
     return found
 

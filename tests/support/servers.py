@@ -64,14 +64,13 @@ class PromptServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(app: Callable[..., Any], *, port: int = 0) -> AsyncGenerator[str]:
+async def serve(app: Callable[..., Any], *, port: int = 0, **options: Any) -> AsyncGenerator[str]:
     """Serve an ASGI app in the running loop, lifespan included, on a free port unless one is given; gives its address.
 
-    A real socket: in-process transports buffer a whole streamed response.
+    A real socket: in-process transports buffer a whole streamed response. `options` are further ones of uvicorn.
     """
-    server = PromptServer(
-        uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None, access_log=False, lifespan="on")
-    )
+    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "proxy_headers": False}
+    server = PromptServer(uvicorn.Config(app, host=LOOPBACK, port=port, lifespan="on", **quiet, **options))
     task = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage] - serve() takes over signals
     try:
         await eventually(lambda: server.started or task.done(), what="uvicorn started")

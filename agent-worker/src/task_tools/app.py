@@ -7,11 +7,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.routing import Route
 
 from service_kit.app import create_service_app
 from service_kit.database import open_database
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
+from service_kit.openapi import OperationErrors
+from task_tools.errors import TaskForbiddenError, TaskNotFoundError
 from task_tools.routes import tasks
 from task_tools.services.tool_calls import ToolCalls
 from task_tools.settings import ANY_HOST, Settings
@@ -19,6 +22,9 @@ from task_tools.tools.calls import ToolCaller
 from task_tools.tools.server import create_mcp_server
 
 SERVICE = "task-tools"
+MCP_PATH = "/mcp"
+
+_ERRORS = OperationErrors(by_parameter={"task_id": (TaskNotFoundError, TaskForbiddenError)})
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -33,7 +39,9 @@ def create_app(settings: Settings) -> FastAPI:
             async with server.session_manager.run():
                 yield
 
-    app = create_service_app(SERVICE, settings, lifespan=lifespan, checks=_checks, description=__doc__ or "")
+    app = create_service_app(
+        SERVICE, settings, lifespan=lifespan, checks=_checks, description=__doc__ or "", errors=_ERRORS
+    )
     install_database_problems(app)
     app.include_router(tasks.router)
     return app
@@ -46,7 +54,10 @@ def _mount(server: MCPServer[Any], app: FastAPI, settings: Settings) -> None:
         allowed_hosts=settings.mcp_allowed_hosts,
     )
     mcp_app = server.streamable_http_app(stateless_http=True, json_response=True, transport_security=security)
-    app.router.routes.extend(mcp_app.routes)
+    # Calls alone: without sessions there is nothing to listen to (GET) or to end (DELETE), and a listener that sends no
+    # token could stay for ever.
+    endpoints = [route.endpoint for route in mcp_app.routes if isinstance(route, Route)]
+    app.router.routes.extend(Route(MCP_PATH, endpoint, methods=["POST"]) for endpoint in endpoints)
 
 
 def _checks(request: Request) -> Mapping[str, ReadinessCheck]:

@@ -83,3 +83,19 @@ class CallKeyInvalidError(InvalidRequestError):
     """The idempotency key is no key."""
 
     detail = "An idempotency key is a text of 1 to 300 printable characters."
+
+
+class CallKeyForeignError(ProblemError):
+    """The idempotency key is one of another run than the token's."""
+
+    status = 403
+    code = "idempotency_key_foreign"
+    detail = "An idempotency key begins with the id of the run that the token is for."
+
+
+class RunTokenNeededError(ProblemError):
+    """The token is good, but not for a run: no worker sent it."""
+
+    status = 403
+    code = "run_token_needed"
+    detail = "Tools are called for a run, with its run token."

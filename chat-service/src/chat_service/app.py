@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 
 from chat_service.history_problems import install_history_problems
 from chat_service.resources import SERVICE, open_resources
-from chat_service.routes import chatkit, model, runs
+from chat_service.routes import chat, chatkit, model, runs
 from chat_service.server import quiet_sdk_logger
 from chat_service.settings import Settings
 from service_kit.app import create_service_app
@@ -32,6 +32,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     install_history_problems(app)
-    for module in (chatkit, runs, model):
-        app.include_router(module.router)
+    # The routes themselves: an included router would serve them in FastAPI's way.
+    app.router.routes[:0] = [route for module in (chat, chatkit, runs, model) for route in module.router.routes]
     return app

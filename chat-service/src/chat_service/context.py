@@ -13,6 +13,9 @@ class ChatContext:
 
     history: UserHistory
 
+    thread_id: str | None = None
+    """The only thread that the caller may touch; None for all of the user's."""
+
     new_thread_id: str | None = None
     """The id that the SDK was given for a new thread."""
 

@@ -16,6 +16,8 @@ from service_kit.problems import InvalidRequestError, PayloadTooLargeError
 from service_kit.requests import request_id_of
 
 ChatPrincipal = Annotated[Principal, require_scope(principal.CHAT)]
+ThreadPrincipal = Annotated[Principal, require_scope(principal.CHAT, thread=True)]
+"""May be kept to one thread (`thread_id`): who asks for it sees to that."""
 
 
 async def current_settings(request: Request) -> Settings:
@@ -32,7 +34,7 @@ CurrentSettings = Annotated[Settings, Depends(current_settings)]
 CurrentResources = Annotated[Resources, Depends(current_resources)]
 
 
-async def user_history(request: Request, caller: ChatPrincipal, resources: CurrentResources) -> UserHistory:
+async def user_history(request: Request, caller: ThreadPrincipal, resources: CurrentResources) -> UserHistory:
     """Return the history of the user that the caller acts for."""
     if caller.user_id is None:
         raise ScopeMissingError()
@@ -42,9 +44,9 @@ async def user_history(request: Request, caller: ChatPrincipal, resources: Curre
 History = Annotated[UserHistory, Depends(user_history)]
 
 
-async def chat_context(history: History) -> ChatContext:
+async def chat_context(history: History, caller: ThreadPrincipal) -> ChatContext:
     """Return the context that the SDK carries through the request."""
-    return ChatContext(history)
+    return ChatContext(history, caller.thread_id)
 
 
 CurrentChat = Annotated[ChatContext, Depends(chat_context)]

@@ -33,3 +33,19 @@ class ItemConflictError(ProblemError):
     status = 409
     code = "item_conflict"
     detail = "The item is not one that this can be done with."
+
+
+class IdempotencyKeyReusedError(ProblemError):
+    """The key has come with another message before."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key came with another request before."
+
+
+class ThreadNotAllowedError(ProblemError):
+    """The caller is kept to one thread, and this is about another one, or a new one."""
+
+    status = 403
+    code = "thread_not_allowed"
+    detail = "This session is for one conversation, and does not open this."

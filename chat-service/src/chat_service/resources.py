@@ -1,5 +1,7 @@
 """What the service holds open while it runs."""
 
+import hashlib
+import hmac
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +45,9 @@ class Resources:
     server: ThreadkeepServer
     runs: RunNotices
     departures: Departures
+    id_secret: bytes
+    """What ids that an `Idempotency-Key` gives are made with; the same for all instances."""
+
     checks: dict[str, ReadinessCheck]
     """By name, what must answer for the service to be ready."""
 
@@ -80,7 +85,8 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     """Open everything; neither Redis nor the history-service has to be there yet."""
     if settings.internal_signing_key is None:
         raise ValueError("the chat-service needs INTERNAL_SIGNING_KEY")
-    signer = TokenSigner(SERVICE, settings.internal_signing_key.get_secret_value())
+    signing_key = settings.internal_signing_key.get_secret_value()
+    signer = TokenSigner(SERVICE, signing_key)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(create_http_client(settings.history_url))
         redis = create_redis(settings.redis_url)
@@ -112,5 +118,6 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
             server=ThreadkeepServer(HistoryStore(runs), runs),
             runs=runs,
             departures=departures,
+            id_secret=hmac.digest(signing_key.encode(), b"ids of idempotency keys", hashlib.sha256),
             checks={"history-service": check_history, "redis": check_redis},
         )

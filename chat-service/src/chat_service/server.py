@@ -65,7 +65,8 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
         """Make sure that a run exists; a user message came with its own."""
         try:
             if context.run is None:
-                context.run = await self._runs.start(context.history, thread.id, retry_after=context.retry_after)
+                created = await self._runs.start(context.history, thread.id, retry_after=context.retry_after)
+                context.run = created.run
         except Exception as error:
             context.failure = error
         for event in _NO_EVENTS:

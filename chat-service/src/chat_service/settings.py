@@ -32,8 +32,11 @@ class Settings(ServiceSettings):
     disconnect_grace_seconds: float = Field(default=10.0, gt=0)
     """How long a client may be away before `DISCONNECT_POLICY=cancel` cancels its run."""
 
+    chat_answer_seconds: float = Field(default=120.0, gt=0)
+    """How long the main chat endpoint waits for a run's end; after that it answers with what there is (202)."""
+
     max_request_bytes: int = Field(default=1024 * 1024, ge=1024)
-    """Largest body of a ChatKit request."""
+    """Largest body of a request."""
 
     model_provider: ModelProvider | None = None
     """The worker's model, for display. Default as in the worker: by the key, then the address, else `demo`."""

@@ -16,6 +16,7 @@ from chat_service.services.runs import RunNotices
 from contracts.conversations import TITLE_MAX_LENGTH, Conversation, ConversationPut, JsonObject
 from contracts.ids import IdPrefix, new_id
 from contracts.pages import MAX_PAGE_LIMIT, Order
+from history_client import HistoryNotFoundError
 from service_kit.problems import InvalidRequestError
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
@@ -63,6 +64,15 @@ def _to_order(order: str) -> Order:
     return direction
 
 
+async def _only_thread(context: ChatContext, thread_id: str, *, is_first_page: bool) -> Page[ThreadMetadata]:
+    if not is_first_page:
+        return Page(data=[])
+    try:
+        return Page(data=[_to_thread(await context.history.get_conversation(thread_id))])
+    except HistoryNotFoundError:
+        return Page(data=[])
+
+
 class HistoryStore(Store[ChatContext]):
     """Threads are conversations; a user message is stored together with the run that answers it."""
 
@@ -106,7 +116,9 @@ class HistoryStore(Store[ChatContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: ChatContext
     ) -> Page[ThreadMetadata]:
-        """Return a page of threads by time of the last change."""
+        """Return a page of threads by time of the last change; the one thread that the caller is kept to, if any."""
+        if context.thread_id is not None:
+            return await _only_thread(context, context.thread_id, is_first_page=after is None)
         page = await context.history.list_conversations(limit=_to_limit(limit), after=after, order=_to_order(order))
         threads = [_to_thread(conversation) for conversation in page.data]
         return Page(data=threads, has_more=page.has_more, after=page.after)
@@ -117,9 +129,10 @@ class HistoryStore(Store[ChatContext]):
         if not isinstance(item, UserMessageItem):
             await self.save_item(thread_id, item, context)
             return
-        context.run = await self._runs.start(
+        created = await self._runs.start(
             context.history, thread_id, item=_to_payload(item), conversation=context.new_conversation
         )
+        context.run = created.run
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: ChatContext) -> None:
         """Create or replace an item under its id."""

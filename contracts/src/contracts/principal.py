@@ -8,6 +8,9 @@ Service = Literal["gateway", "chat-service", "history-service", "agent-worker", 
 """Names used as `iss` and `aud` of internal tokens."""
 
 INTERNAL_ALGORITHM = "EdDSA"
+INTERNAL_TYPE = "internal+jwt"
+"""The `typ` header of internal tokens, by which no other token can be taken for one (RFC 8725, section 3.11)."""
+
 MAX_TOKEN_SECONDS = 60
 """Longest life of an internal token. Receivers refuse longer ones."""
 
@@ -30,7 +33,7 @@ class Principal(BaseModel):
     """An authenticated caller.
 
     `user_id` is the user acted for (None for a pure service principal), `issuer` the service that signed,
-    `run_id` is set for a worker that acts within one run.
+    `run_id` is set for a worker that acts within one run, `thread_id` for one that may touch this conversation alone.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,13 +42,18 @@ class Principal(BaseModel):
     scopes: frozenset[str]
     user_id: str | None = None
     run_id: str | None = None
+    thread_id: str | None = None
     request_id: str | None = None
 
 
 class TrustedIssuer(BaseModel):
-    """A sender that a service accepts: its public key (base64url, raw Ed25519) and what it may ask for."""
+    """A sender that a service accepts: its public key (base64url, raw Ed25519) and what it may ask for.
+
+    While the sender's key is being replaced, `rotating_public_key` is the other one, and both are good.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     public_key: str
+    rotating_public_key: str | None = None
     scopes: frozenset[str]

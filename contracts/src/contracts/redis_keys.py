@@ -1,4 +1,4 @@
-"""Names of the Redis keys and channels that the chat-service and the agent-worker share."""
+"""Names of the Redis keys and channels that several processes share."""
 
 RUNS_READY = "runs:ready"
 """List of run ids. A wake-up only: losing it costs at most one poll of a worker."""
@@ -28,3 +28,22 @@ def control_channel(run_id: str) -> str:
 
 CONTROL_CANCEL = b"cancel"
 """Message on the control channel: the run row now asks for cancellation."""
+
+
+def revoked_session_key(user_id: str, session_id: str) -> str:
+    """Return the key that is there while a revoked ChatKit session of the user could still be used."""
+    return f"chatkit:{{{user_id}}}:revoked:{session_id}"
+
+
+def sessions_revoked_key(user_id: str) -> str:
+    """Return the key of when all ChatKit sessions of the user were revoked last, in seconds since the epoch."""
+    return f"chatkit:{{{user_id}}}:revoked-until"
+
+
+RATE_LIMIT_PREFIX = "limits"
+"""What the names of the gateways' shared request counts begin with. Each ends with its window."""
+
+
+def open_streams_key(kind: str, name: str) -> str:
+    """Return the sorted set of a user's or an address' open streams; scores are when they stop counting, in ms."""
+    return f"limits:streams:{kind}:{name}"

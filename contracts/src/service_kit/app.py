@@ -1,7 +1,9 @@
 """What every FastAPI app of Threadkeep starts from, and how a service is run."""
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -15,6 +17,10 @@ from service_kit.problems import install_problem_handlers
 from service_kit.requests import RequestIdMiddleware
 from service_kit.settings import ServiceSettings
 
+if sys.platform != "win32":
+    import resource
+
+MOST_FILES = 65_536
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than every client keeps one, so that none meets a closing one."""
 
@@ -54,9 +60,10 @@ def create_service_app(
     return app
 
 
-def run_service(service: str, app: FastAPI, settings: ServiceSettings, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; open requests get the grace period to end."""
+def run_service(service: str, app: FastAPI, settings: ServiceSettings, port: int, **options: Any) -> None:
+    """Serve until SIGTERM or SIGINT; open requests get the grace period to end. `options` are more of uvicorn's."""
     configure_logging(service, settings.log_format, settings.log_level)
+    _allow_many_files()
     uvicorn.run(
         app,
         host=settings.bind_host,
@@ -67,4 +74,17 @@ def run_service(service: str, app: FastAPI, settings: ServiceSettings, port: int
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.shutdown_grace_seconds),
+        **options,
     )
+
+
+def _allow_many_files() -> None:
+    """Raise the number of files that may be open as far as this process may.
+
+    Many systems begin with 1024, and a stream needs two.
+    """
+    if sys.platform != "win32":
+        least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+        if least != resource.RLIM_INFINITY and least < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

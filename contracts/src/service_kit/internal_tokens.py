@@ -2,18 +2,29 @@
 
 Each sender signs with its own Ed25519 key; each receiver knows which sender may use which scopes. The algorithm is
 fixed here and never taken from a token (RFC 8725, section 3.1).
+
+There is no `jti` and no memory of used tokens: the gateway sends one token with many requests of a user, so a receiver
+that took each only once would refuse good ones. A stolen token is good for its minute, for its user, scopes and
+audience; what must not happen twice has an idempotency key.
 """
 
 import base64
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from contracts.principal import INTERNAL_ALGORITHM, MAX_TOKEN_SECONDS, Principal, TrustedIssuer
+from contracts.principal import INTERNAL_ALGORITHM, INTERNAL_TYPE, MAX_TOKEN_SECONDS, Principal, TrustedIssuer
+from service_kit.ed25519_keys import require_strong
+from service_kit.signed_tokens import TokenForm, claims_of, header_of, is_user_id
 
 CLOCK_LEEWAY_SECONDS = 5
+"""How far clocks may differ. A token is taken until so long after its `exp`."""
+
+MAX_CLAIM_LENGTH = 255
 MAX_TOKEN_BYTES = 4096
 MAX_KEPT_PRINCIPALS = 10_000
 
@@ -58,6 +69,7 @@ class TokenSigner:
         *,
         user_id: str | None = None,
         run_id: str | None = None,
+        thread_id: str | None = None,
         request_id: str | None = None,
         seconds: int = MAX_TOKEN_SECONDS,
     ) -> str:
@@ -72,9 +84,22 @@ class TokenSigner:
             "iat": now,
             "exp": now + seconds,
         }
-        optional = {"sub": user_id, "run": run_id, "rid": request_id}
+        optional = {"sub": user_id, "run": run_id, "thread": thread_id, "rid": request_id}
         claims.update({name: value for name, value in optional.items() if value is not None})
-        return jwt.encode(claims, self._key, INTERNAL_ALGORITHM, headers={"kid": self._issuer})
+        header = {"kid": self._issuer, "typ": INTERNAL_TYPE}
+        return jwt.encode(claims, self._key, INTERNAL_ALGORITHM, headers=header)
+
+
+@dataclass(frozen=True)
+class _Sender:
+    keys: tuple[Ed25519PublicKey, ...]
+    scopes: frozenset[str]
+
+
+def _sender(trusted: TrustedIssuer) -> _Sender:
+    texts = (trusted.public_key, trusted.rotating_public_key)
+    keys = (Ed25519PublicKey.from_public_bytes(_decode(text)) for text in texts if text)
+    return _Sender(tuple(require_strong(key) for key in keys), trusted.scopes)
 
 
 class TokenVerifier:
@@ -85,11 +110,15 @@ class TokenVerifier:
     """
 
     def __init__(self, audience: str, trust: Mapping[str, TrustedIssuer]) -> None:
-        self._audience = audience
-        self._trust = {
-            issuer: (Ed25519PublicKey.from_public_bytes(_decode(trusted.public_key)), trusted.scopes)
-            for issuer, trusted in trust.items()
-        }
+        self._form = TokenForm(
+            algorithm=INTERNAL_ALGORITHM,
+            types=frozenset({INTERNAL_TYPE}),
+            max_bytes=MAX_TOKEN_BYTES,
+            audience=audience,
+            leeway_seconds=CLOCK_LEEWAY_SECONDS,
+            required=("iss", "aud", "iat", "exp", "scope"),
+        )
+        self._trust = {issuer: _sender(trusted) for issuer, trusted in trust.items()}
         self._kept: dict[str, tuple[float, Principal]] = {}
 
     def verify(self, token: str) -> Principal:
@@ -107,36 +136,35 @@ class TokenVerifier:
         return principal
 
     def _verify(self, token: str) -> tuple[Principal, float]:
-        if len(token) > MAX_TOKEN_BYTES:
-            raise InternalTokenError("oversized")
         try:
-            issuer = jwt.get_unverified_header(token).get("kid")
-            if not isinstance(issuer, str) or issuer not in self._trust:
+            issuer = header_of(token, self._form).get("kid")
+            sender = self._trust.get(issuer) if isinstance(issuer, str) else None
+            if not isinstance(issuer, str) or sender is None:
                 raise InternalTokenError("unknown issuer")
-            key, allowed = self._trust[issuer]
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=[INTERNAL_ALGORITHM],
-                audience=self._audience,
-                issuer=issuer,
-                leeway=CLOCK_LEEWAY_SECONDS,
-                options={"require": ["iss", "aud", "iat", "exp", "scope"]},
-            )
+            claims = claims_of(token, self._form, sender.keys, issuer)
         except jwt.ExpiredSignatureError as error:
             raise InternalTokenError("expired", expired=True) from error
         except jwt.InvalidTokenError as error:
             raise InternalTokenError("invalid") from error
-        if claims["exp"] - claims["iat"] > MAX_TOKEN_SECONDS:
-            raise InternalTokenError("lives too long")
-        scopes = frozenset(str(claims["scope"]).split())
-        if not scopes <= allowed:
-            raise InternalTokenError("scope not allowed to this issuer")
-        principal = Principal(
-            issuer=issuer,
-            scopes=scopes,
-            user_id=claims.get("sub"),
-            run_id=claims.get("run"),
-            request_id=claims.get("rid"),
-        )
-        return principal, claims["exp"]
+        if not 0 < claims["exp"] - claims["iat"] <= MAX_TOKEN_SECONDS:
+            raise InternalTokenError("lives too long, or not at all")
+        return _principal(issuer, claims, sender.scopes), claims["exp"]
+
+
+def _principal(issuer: str, claims: Mapping[str, Any], allowed: frozenset[str]) -> Principal:
+    scope, user_id = claims["scope"], claims.get("sub")
+    if not isinstance(scope, str) or not (user_id is None or is_user_id(user_id)):
+        raise InternalTokenError("malformed scope or subject")
+    scopes = frozenset(scope.split())
+    if not scopes <= allowed:
+        raise InternalTokenError("scope not allowed to this issuer")
+    run_id, thread_id, request_id = (_optional_text(claims.get(name)) for name in ("run", "thread", "rid"))
+    return Principal(
+        issuer=issuer, scopes=scopes, user_id=user_id, run_id=run_id, thread_id=thread_id, request_id=request_id
+    )
+
+
+def _optional_text(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and len(value) <= MAX_CLAIM_LENGTH and value.isprintable()):
+        raise InternalTokenError("malformed claim")
+    return value

@@ -13,6 +13,7 @@ from service_kit.internal_tokens import InternalTokenError, TokenVerifier
 from service_kit.problems import ProblemError
 
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_REFUSAL = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class TokenMissingError(ProblemError):
@@ -47,11 +48,19 @@ class ScopeMissingError(ProblemError):
 
 
 def bearer_token(request: Request) -> str:
-    """Return the request's bearer token (RFC 6750, section 2.1). Raises TokenMissingError."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    """Return the request's bearer token (RFC 6750, section 2.1). Raises TokenMissingError.
+
+    The scheme's case does not count, nor does the number of spaces after it (RFC 9110, section 11.4). Two such headers
+    are refused: another server on the way may have looked at the other one.
+    """
+    given = request.headers.getlist("authorization")
+    if len(given) > 1:
+        raise TokenInvalidError(headers=_REFUSAL)
+    scheme, _, token = (given[0] if given else "").partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
         raise TokenMissingError(headers=_CHALLENGE)
-    return token.strip()
+    return token
 
 
 def principal_of(request: Request) -> Principal:
@@ -61,7 +70,7 @@ def principal_of(request: Request) -> Principal:
         principal = verifier.verify(bearer_token(request))
     except InternalTokenError as error:
         problem = TokenExpiredError if error.expired else TokenInvalidError
-        raise problem(headers=_CHALLENGE) from error
+        raise problem(headers=_REFUSAL) from error
     structlog.contextvars.bind_contextvars(principal=principal.user_id or principal.issuer, issuer=principal.issuer)
     return principal
 
@@ -69,15 +78,17 @@ def principal_of(request: Request) -> Principal:
 class InternalToken(SecurityBase):
     """The FastAPI dependency that lets only principals with a scope pass.
 
-    With `user` (the default), the token must also name the user acted for. A service that wants more than the
-    principal derives from it. OpenAPI shows the scope of each operation that has it.
+    With `user` (the default), the token must also name the user acted for. A token for one thread alone passes only
+    with `thread`: the route then keeps its caller there. A service that wants more than the principal derives from it.
+    OpenAPI shows the scope of each operation that has it.
     """
 
-    def __init__(self, scope: str, *, user: bool = True) -> None:
+    def __init__(self, scope: str, *, user: bool = True, thread: bool = False) -> None:
         self.model: SecurityBaseModel = HTTPBearer(bearerFormat="JWT", description="An internal token: see Identity.")
         self.scheme_name = "internalToken"
         self._scope = scope
         self._user = user
+        self._thread = thread
 
     async def principal(self, request: Request) -> Principal:
         """Return the verified principal. Raises a 401 problem, or ScopeMissingError.
@@ -88,6 +99,8 @@ class InternalToken(SecurityBase):
         principal = principal_of(request)
         if self._scope not in principal.scopes or (self._user and principal.user_id is None):
             raise ScopeMissingError()
+        if principal.thread_id is not None and not self._thread:
+            raise ScopeMissingError()
         return principal
 
     async def __call__(self, request: Request) -> Any:
@@ -95,6 +108,6 @@ class InternalToken(SecurityBase):
         return await self.principal(request)
 
 
-def require_scope(scope: str, *, user: bool = True) -> Any:
+def require_scope(scope: str, *, user: bool = True, thread: bool = False) -> Any:
     """Return the dependency that lets only principals with `scope` pass and gives the principal."""
-    return Security(InternalToken(scope, user=user), scopes=[scope])
+    return Security(InternalToken(scope, user=user, thread=thread), scopes=[scope])

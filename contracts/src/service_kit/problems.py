@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -42,6 +43,16 @@ class InvalidRequestError(ProblemError):
     status = 422
     code = "invalid_request"
     detail = "The request does not have the documented shape."
+
+
+def invalid_request(error: ValidationError | RequestValidationError) -> InvalidRequestError:
+    """Return the problem that says where a payload is wrong, and nothing of what it holds."""
+    return InvalidRequestError(
+        errors=[
+            {"loc": [str(part) for part in entry["loc"]], "message": entry["msg"], "type": entry["type"]}
+            for entry in error.errors()
+        ]
+    )
 
 
 class PayloadTooLargeError(ProblemError):
@@ -97,6 +108,8 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    if error.status_code == 400:  # FastAPI's answer to a body that is no text: a wrong shape like others
+        return await _on_problem(request, InvalidRequestError())
     code = _HTTP_CODES.get(error.status_code, "http_error")
     return problem_response(
         error.status_code,
@@ -109,17 +122,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
-    errors = [
-        {"loc": [str(part) for part in entry["loc"]], "message": entry["msg"], "type": entry["type"]}
-        for entry in error.errors()
-    ]
-    return problem_response(
-        422,
-        InvalidRequestError.code,
-        InvalidRequestError.detail,
-        request_id=request_id_of(request.scope),
-        errors=errors,
-    )
+    return await _on_problem(request, invalid_request(error))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

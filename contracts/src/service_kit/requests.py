@@ -9,6 +9,9 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID_HEADER = "X-Request-Id"
+ANSWER_HEADERS = "answer_headers"
+"""Where a scope's `state` holds further headers of the answer."""
+
 _HEADER = b"x-request-id"
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -35,12 +38,13 @@ class RequestIdMiddleware:
         given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
         request_id = given.decode() if _WELL_FORMED.fullmatch(given) else os.urandom(16).hex()
         answered = (_HEADER, request_id.encode())
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != _HEADER]
-                message["headers"] = [*headers, answered]
+                message["headers"] = [*headers, answered, *state.get(ANSWER_HEADERS, ())]
             await send(message)
 
         # A server runs each request in a task, and so in a context of its own: nothing has to be unbound.

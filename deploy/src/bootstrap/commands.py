@@ -2,7 +2,8 @@
 
 `up`, `down`: prepare what is needed and become the launcher. `tools`: prepare the Python environment with the
 development tools, and the page's packages. `built`: the same, and the page's build. `browser`,
-`pgbouncer`: print the path of a Chromium, of a PgBouncer. `locked`: the Python environment with the tools alone.
+`pgbouncer`, `nginx`, `wrk`: print the path of a Chromium, of the program. `locked`: the Python environment with the
+tools alone.
 """
 
 import os
@@ -10,11 +11,11 @@ import sys
 from pathlib import Path
 
 from bootstrap.browser import ensure_browser
+from bootstrap.debian import PROGRAMS, ensure_program
 from bootstrap.dotenv import wants_page
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import Page
-from bootstrap.pgbouncer import ensure_pgbouncer
 from bootstrap.steps import machine_environment, say
 
 EXIT_INTERRUPTED = 130
@@ -40,10 +41,10 @@ def main(arguments: list[str]) -> int:
                 Page(root).prepare(build=True)
             case ["browser"]:
                 sys.stdout.write(f"{ensure_browser(root, os.environ)}\n")  # noqa: TID251 - as typed
-            case ["pgbouncer"]:
-                sys.stdout.write(f"{ensure_pgbouncer(root, os.environ)}\n")  # noqa: TID251 - as typed
+            case [name] if name in PROGRAMS:
+                sys.stdout.write(f"{ensure_program(PROGRAMS[name], root, os.environ)}\n")  # noqa: TID251 - as typed
             case _:
-                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser|pgbouncer")
+                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser|pgbouncer|nginx|wrk")
                 return 2
     except BootstrapError as error:
         say(f"threadkeep: {error}")

@@ -96,6 +96,8 @@ class EmbeddedPostgres:
             "max_connections": str(MAX_CONNECTIONS),
             "shared_buffers": "64MB",
             "log_min_messages": "warning",
+            # Without details: they quote rows and keys.
+            "log_error_verbosity": "terse",
             "log_checkpoints": "off",
         }
         if not self.durable:

@@ -9,7 +9,7 @@ from launcher.model import choose_model
 from launcher.ports import LOOPBACK
 from launcher.secret_store import Secrets
 from launcher.settings import LauncherSettings
-from launcher.trust import TRUST, internal_trust
+from launcher.trust import SERVICE_TRUST, TRUST, internal_trust, read_service_trust
 
 COMMON = ("LOG_FORMAT", "LOG_LEVEL", "SHUTDOWN_GRACE_SECONDS")
 PUBLIC_TOKENS = ("JWT_ALGORITHM", "JWT_ISSUER", "JWT_AUDIENCE")
@@ -23,12 +23,18 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "gateway": (
         *(*PUBLIC_TOKENS, "JWKS_URL", "JWT_LEEWAY_SECONDS", "JWT_MAX_BYTES", "JWT_CACHE_SECONDS"),
         *("JWT_CACHE_ENTRIES", "JWKS_REFRESH_FLOOR_SECONDS", "JWKS_MAX_AGE_SECONDS", "REQUEST_MAX_BYTES"),
+        "JWKS_FETCH_SECONDS",
         *("UPSTREAM_RESPONSE_SECONDS", "STREAM_IDLE_SECONDS", "UPSTREAM_CONNECTIONS", "KEEPALIVE_SECONDS"),
+        *("CHATKIT_SESSION_SECONDS", "SESSION_REVOCATION_SECONDS", "SESSION_REVOCATION_FAIL"),
+        *("RATE_LIMIT_USER", "RATE_LIMIT_ADDRESS", "RATE_LIMIT_FAIL", "RATE_LIMIT_SYNC_MS", "RATE_LIMIT_KEYS"),
+        *("STREAMS_PER_USER", "STREAMS_PER_ADDRESS", "STREAMS_FAIL", "STREAM_LEASE_SECONDS"),
+        *("EDGE_HEAD_SECONDS", "EDGE_BODY_IDLE_SECONDS", "EDGE_WRITE_IDLE_SECONDS", "EDGE_MAX_HEAD_BYTES"),
+        *("EDGE_CONNECTIONS", "EDGE_CONNECTIONS_PER_ADDRESS"),
         "CORS_ALLOW_ORIGINS",
     ),
     "chat-service": (
         *("RUN_LEASE_SECONDS", "RELAY_QUEUE_FRAMES", "KEEPALIVE_SECONDS", "MAX_REQUEST_BYTES"),
-        *("DISCONNECT_POLICY", "DISCONNECT_GRACE_SECONDS"),
+        *("DISCONNECT_POLICY", "DISCONNECT_GRACE_SECONDS", "CHAT_ANSWER_SECONDS"),
     ),
     "history-service": (
         *("CONTEXT_MESSAGES", "RUN_LEASE_SECONDS", "RUN_MAX_ATTEMPTS", "MAX_BODY_BYTES", "SEARCH_CANDIDATES"),
@@ -47,12 +53,14 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "task-tools": ("MCP_ALLOWED_HOSTS", *POOL),
     "frontend": (
         *(*PUBLIC_TOKENS, "JWT_CACHE_SECONDS", "JWT_EXPIRY_SECONDS", "TRUSTED_ORIGINS", "TRUSTED_PROXIES"),
+        *("JWT_KEY_ROTATION_DAYS", "JWT_KEY_GRACE_SECONDS"),
         *("AUTH_RATE_LIMIT_MAX", "AUTH_RATE_LIMIT_WINDOW_SECONDS"),
         *("CHATKIT_DOMAIN_KEY", "CHATKIT_SCRIPT_URL", "CHATKIT_SCRIPT_TIMEOUT_MS"),
     ),
 }
 """Settings handed on when they are set; a service has its own defaults for the rest."""
 
+LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 DEFAULT_ALGORITHM = "EdDSA"
 SYMMETRIC_ALGORITHM = "HS256"
 JWKS_PATH = "/api/auth/jwks"
@@ -103,7 +111,10 @@ class Environments:
             "CHAT_URL": self.url_of("CHAT_PORT"),
             "HISTORY_URL": self.url_of("HISTORY_PORT"),
             "TOOLS_URL": self.url_of("TOOLS_PORT"),
+            "REDIS_URL": self._addresses.redis_url,
             "INTERNAL_SIGNING_KEY": self._secrets.signing_keys["gateway"],
+            # The page, and whatever else is on this machine, asks for others or for the owner.
+            "TRUSTED_PROXIES": ",".join(filter(None, (given.get("TRUSTED_PROXIES"), *LOOPBACK_NETWORKS))),
         }
         if algorithm == SYMMETRIC_ALGORITHM:
             values["BETTER_AUTH_SECRET"] = self._auth_secret
@@ -162,7 +173,8 @@ class Environments:
         if service in self._secrets.signing_keys:
             values["INTERNAL_SIGNING_KEY"] = self._secrets.signing_keys[service]
         if service in TRUST:
-            values["INTERNAL_TRUST"] = internal_trust(service, self._secrets)
+            others = read_service_trust(self._settings.environment.get(SERVICE_TRUST))
+            values["INTERNAL_TRUST"] = internal_trust(service, self._secrets, others)
         return values
 
     def _model(self) -> dict[str, str]:

@@ -21,5 +21,9 @@ class SecretsError(LauncherError):
     """The file of secrets is unreadable or damaged."""
 
 
+class TrustError(LauncherError):
+    """Another service's name, key or scopes cannot be used."""
+
+
 class EmbeddedDatabaseError(LauncherError):
     """An embedded database cannot be used on this machine."""

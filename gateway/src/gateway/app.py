@@ -5,30 +5,49 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI, Request
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from contracts.principal import Service
-from gateway.errors import KeysUnavailableError, UpstreamFailedError, UpstreamTimeoutError, UserMismatchError
+from gateway.errors import (
+    KeysUnavailableError,
+    LimitsUnavailableError,
+    RateLimitedError,
+    SessionExpiredError,
+    SessionNotAllowedError,
+    SessionRevokedError,
+    UpstreamFailedError,
+    UpstreamTimeoutError,
+    UserMismatchError,
+)
+from gateway.limits.guard import AddressLimitMiddleware
 from gateway.resources import Resources
-from gateway.routes import chatkit, conversations, model, runs, tasks
+from gateway.routes import chat, chatkit, chatkit_sessions, conversations, model, runs, tasks
 from gateway.settings import Settings
 from service_kit.app import create_service_app
 from service_kit.health import ReadinessCheck
 from service_kit.openapi import TOKEN_ERRORS, OperationErrors
 from service_kit.requests import REQUEST_ID_HEADER
 
-_DESCRIPTION = """Threadkeep's public API. Every route needs a Better Auth JWT of the user in its path.
+_DESCRIPTION = """Threadkeep's public API. Every route needs a Better Auth JWT of the user in its path; those that
+say so take the client secret of a ChatKit session as well.
 
 Errors are problem details (RFC 9457) with a stable `code`."""
 
 _ERRORS = OperationErrors(
-    secured=(*TOKEN_ERRORS, UserMismatchError, KeysUnavailableError, UpstreamFailedError, UpstreamTimeoutError)
+    secured=(
+        *(*TOKEN_ERRORS, SessionExpiredError, SessionRevokedError, UserMismatchError, SessionNotAllowedError),
+        *(KeysUnavailableError, LimitsUnavailableError, RateLimitedError, UpstreamFailedError, UpstreamTimeoutError),
+    )
 )
 
 _SERVICES: tuple[Service, ...] = ("chat-service", "history-service", "task-tools")
 
-_CORS_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", REQUEST_ID_HEADER)
-_CORS_RESPONSE_HEADERS = ("Retry-After", "X-Run-Id", REQUEST_ID_HEADER)
+_CORS_REQUEST_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID"),
+    *("Traceparent", "Tracestate", REQUEST_ID_HEADER),
+)
+_CORS_RESPONSE_HEADERS = ("RateLimit", "RateLimit-Policy", "Retry-After", "X-Run-Id", REQUEST_ID_HEADER)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,8 +62,11 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_service_app(
         "gateway", settings, lifespan=lifespan, checks=_checks, description=_DESCRIPTION, errors=_ERRORS
     )
-    for module in (chatkit, conversations, runs, tasks, model):
-        app.include_router(module.router)
+    modules = (conversations, runs, chatkit, chat, tasks, model, chatkit_sessions)
+    # The routes themselves, the busiest first: an included router is matched on the way to each of its routes.
+    app.router.routes[:0] = [route for module in modules for route in module.router.routes]
+    # Within the others, so that what it refuses has a request id, is counted, and can be read across origins.
+    app.user_middleware.append(Middleware(AddressLimitMiddleware))
     if settings.cors_allow_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,20 +1,26 @@
 """Settings of the gateway."""
 
 import json
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from service_kit.settings import HttpUrl, ServiceSettings
+from gateway.edge.settings import EdgeSettings
+from gateway.limits.settings import LimitSettings
+from service_kit.settings import HttpUrl
 
 JwtAlgorithm = Literal["EdDSA", "RS256", "ES256", "HS256"]
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:]+\](:[0-9]+)?")
+"""As browsers send it: neither `*`, nor `null`, nor with a path (RFC 6454, section 6.2)."""
 
 HS256_MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key of at least the hash's size."""
 
 
-class Settings(ServiceSettings):
+class Settings(LimitSettings, EdgeSettings):
     """What the gateway reads from the environment."""
 
     gateway_port: int = 8000
@@ -22,6 +28,7 @@ class Settings(ServiceSettings):
     chat_url: HttpUrl = AnyHttpUrl("http://127.0.0.1:8010")
     history_url: HttpUrl = AnyHttpUrl("http://127.0.0.1:8020")
     tools_url: HttpUrl = AnyHttpUrl("http://127.0.0.1:8040")
+    redis_url: str = "redis://127.0.0.1:6379/0"
 
     better_auth_url: HttpUrl = AnyHttpUrl("http://localhost:3000")
     better_auth_secret: SecretStr | None = None
@@ -51,6 +58,18 @@ class Settings(ServiceSettings):
     jwks_max_age_seconds: float = Field(default=300.0, gt=0)
     """Age at which the keys are fetched again in the background; a key that the issuer withdrew dies then."""
 
+    jwks_fetch_seconds: float = Field(default=5.0, gt=0)
+    """How long one fetch of the keys may take in all. Only requests with an unknown key wait for it."""
+
+    chatkit_session_seconds: int = Field(default=600, ge=1, le=86_400)
+    """Longest life of a ChatKit session, and the default one. Older ones end at once when it is lowered."""
+
+    session_revocation_seconds: float = Field(default=5.0, ge=0, le=60)
+    """How long a verified ChatKit session is trusted without another look at Redis for its revocation."""
+
+    session_revocation_fail: Literal["open", "closed"] = "open"
+    """ChatKit sessions while Redis does not answer: accepted (`open`), even revoked ones, or refused with 503."""
+
     request_max_bytes: int = Field(default=1_048_576, ge=0)
     """Largest request body."""
 
@@ -77,6 +96,14 @@ class Settings(ServiceSettings):
         if value.lstrip().startswith("["):
             return json.loads(value)
         return [origin.strip() for origin in value.split(",") if origin.strip()]
+
+    @field_validator("cors_allow_origins")
+    @classmethod
+    def _check_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"not an origin such as https://page.example: {origin!r}")
+        return origins
 
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:

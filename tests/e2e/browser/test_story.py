@@ -1,4 +1,4 @@
-"""The story in a real browser: sign up, ask, watch the answer stream, see the badge and the task, reload."""
+"""The page in a real browser: the story (sign up, ask, watch the answer stream, see the task, reload), and attacks."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from tests.support.system import PROJECT, running_system
 STORY_SECONDS = 240.0
 
 
-async def test_a_person_signs_up_and_finds_everything_again_after_a_reload(tmp_path: Path) -> None:
+async def test_the_story_is_lived_and_attacks_from_the_browser_fail(tmp_path: Path) -> None:
     # A slow model: the page must be seen to show the text as it grows, also on a busy machine.
     pace = {"DEMO_TOKENS_PER_SECOND": "5", "CHATKIT_SCRIPT_TIMEOUT_MS": "1000"}
     async with running_system(tmp_path / "data", page=True, **pace) as system:

@@ -147,10 +147,24 @@ class Worker:
         """Claim the oldest run; returns what publishes its events."""
         claim = await self._history.claim_run("worker-1")
         assert claim is not None
+        return await self._begin(claim)
+
+    async def _begin(self, claim: Claim) -> RunPublisher:
         publisher = RunPublisher(self._redis, claim.run.id, claim.run.attempt)
         self._held[claim.run.id] = (claim, publisher)
         await publisher.publish_run_event("run.in_progress")
         return publisher
+
+    async def claim_soon(self) -> RunPublisher:
+        """Claim the run that a request under way makes."""
+        claims: list[Claim] = []
+
+        async def is_claimed() -> bool:
+            claims.extend(filter(None, [await self._history.claim_run("worker-1")]))
+            return bool(claims)
+
+        await eventually(is_claimed, what="a run to claim")
+        return await self._begin(claims[0])
 
     async def say(self, run_id: str, item_id: str, text: str, *, publish: bool = True) -> JsonObject:
         """Store an assistant message and publish it as done."""

@@ -28,6 +28,7 @@ from contracts.principal import (
     TrustedIssuer,
 )
 from gateway.app import create_app
+from gateway.edge.protocol import edge_options
 from gateway.settings import Settings
 from service_kit.internal_tokens import TokenVerifier, generate_signing_key
 from tests.support.servers import serve
@@ -152,6 +153,9 @@ def _settings() -> dict[str, Any]:
         "jwt_algorithm": "HS256",
         "better_auth_secret": SECRET,
         "jwt_issuer": ISSUER,
+        # One user at one address sends here what thousands would.
+        "rate_limit_user": "off",
+        "rate_limit_address": "off",
     }
 
 
@@ -170,14 +174,15 @@ async def inside_url(inside: Inside) -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-def start_gateway(inside_url: str) -> StartGateway:
+def start_gateway(inside_url: str, redis_url: str) -> StartGateway:
     """Give a context manager that serves a gateway with changed settings and gives a client of it."""
 
     @asynccontextmanager
     async def start(**changes: Any) -> AsyncGenerator[httpx.AsyncClient]:
         urls = {"chat_url": inside_url, "history_url": inside_url, "tools_url": inside_url}
-        settings = Settings.model_validate({**_settings(), **urls, **changes})
-        async with serve(create_app(settings)) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
+        settings = Settings.model_validate({**_settings(), **urls, "redis_url": redis_url, **changes})
+        edge = edge_options(settings, settings.trusted_proxies)
+        async with serve(create_app(settings), **edge) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
             yield client
 
     return start

@@ -1,4 +1,4 @@
-"""The gateway's own connections for streams: used again, given up, held back."""
+"""The gateway's own connections: used again, given up, held back."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -30,7 +30,7 @@ async def _service(talk: Talk) -> AsyncGenerator[str]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
             await talk(reader, writer)
         writer.close()
         with suppress(ConnectionError):
@@ -106,6 +106,86 @@ async def test_a_connection_serves_no_more_after_a_caller_has_gone(gateway: http
     assert first.client
     assert second.client
     assert first.client.port != second.client.port
+
+
+@pytest.mark.parametrize(("method", "status", "asked"), [("GET", 200, 3), ("POST", 502, 2), ("DELETE", 502, 2)])
+async def test_only_a_get_is_asked_again_when_its_connection_was_stale(
+    start_gateway: StartGateway, method: str, status: int, asked: int
+) -> None:
+    """A service that restarts ends connections which the gateway believes to be idle."""
+    requests: list[bytes] = []
+
+    async def end_at_the_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with _service(end_at_the_second) as url, start_gateway(tools_url=url) as gateway:
+        assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).content == b"{}"
+        path = "/api/ann/tasks/task_1" if method == "DELETE" else "/api/ann/tasks"
+        assert (await gateway.request(method, path, headers=AUTHORIZATION)).status_code == status
+        assert len(requests) == asked
+
+
+async def test_a_get_is_asked_again_once_at_most(start_gateway: StartGateway) -> None:
+    connections = 0
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if connections == 1:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            await reader.readuntil(b"\r\n\r\n")
+
+    async with _service(end) as url, start_gateway(tools_url=url) as gateway:
+        assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 200
+        assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 502
+        assert connections == 2
+
+
+async def test_idle_connections_end(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.forwarding.connection.IDLE_CONNECTION_SECONDS", 0.05)
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        with suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+
+    async with _service(answer) as url, start_gateway(tools_url=url) as gateway:
+        assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 200
+        await eventually(ended.is_set, seconds=5, what="the connection has ended")
+
+
+async def test_an_answer_in_pieces_is_whole(start_gateway: StartGateway) -> None:
+    """Plain answers come in one piece as a rule, and are passed on as one then."""
+
+    async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (b"HTTP/1.1 200 OK\r\ncontent-le", b"ngth: 6\r\n\r\n", b"ab", b"cd", b"ef"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # so that each comes by itself
+
+    async with _service(dribble) as url, start_gateway(tools_url=url) as gateway:
+        response = await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)
+    assert (response.status_code, response.content) == (200, b"abcdef")
+
+
+async def test_a_second_answer_is_never_passed_on(start_gateway: StartGateway) -> None:
+    async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers = iter((b"{}", b"[]"))
+        for answer in answers:
+            await reader.readuntil(b"\r\n\r\n")
+            extra = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n" + answer + extra)
+
+    async with _service(repeat) as url, start_gateway(tools_url=url) as gateway:
+        for _ in range(2):
+            assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).content == b"{}"
 
 
 async def test_heads_before_the_answer_are_not_passed_on(start_gateway: StartGateway) -> None:

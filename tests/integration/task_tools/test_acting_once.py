@@ -43,15 +43,15 @@ async def test_a_repeated_call_gets_the_same_bytes_and_acts_no_more(
 
 
 async def test_a_repeated_deletion_gets_its_first_answer(tools: ToolUser, token: str) -> None:
-    await tools.call(token, "add_task", "r:0", title="gone")
+    await tools.call(token, "add_task", "run_1:0", title="gone")
     first = await tools.call(token, "delete_task", KEY, task="gone")
     assert await tools.call(token, "delete_task", KEY, task="gone") == first
-    assert (await tools.call(token, "delete_task", "r:2", task="gone")).is_error
+    assert (await tools.call(token, "delete_task", "run_1:2", task="gone")).is_error
 
 
 async def test_an_error_is_an_answer_too(tools: ToolUser, token: str) -> None:
     first = await tools.call(token, "complete_task", KEY, task="later")
-    await tools.call(token, "add_task", "r:1", title="later")
+    await tools.call(token, "add_task", "run_1:1", title="later")
     assert first.is_error
     assert await tools.call(token, "complete_task", KEY, task="later") == first
 
@@ -72,7 +72,7 @@ async def test_keys_are_a_users_own(tools: ToolUser, issuers: Issuers, token: st
     assert await _titles(bob) == ["of bob"]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 301, "a\nb", "a\x00b"])
+@pytest.mark.parametrize("key", [f"run_1:{end}" for end in ("x" * 301, "a\nb", "a\x00b")])
 async def test_a_key_that_is_none_is_an_error(tools: ToolUser, token: str, ann: httpx.AsyncClient, key: str) -> None:
     answer = await tools.call(token, "add_task", key, title="x")
     assert answer.is_error

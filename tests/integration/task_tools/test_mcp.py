@@ -44,34 +44,34 @@ async def test_the_five_tools_are_offered_without_a_user_argument(tools: ToolUse
 
 
 async def test_a_task_from_its_title_alone(tools: ToolUser, token: str, ann: httpx.AsyncClient) -> None:
-    added = (await tools.call(token, "add_task", "r:1", title="Buy milk", description="2 l")).task
+    added = (await tools.call(token, "add_task", "run_1:1", title="Buy milk", description="2 l")).task
     assert (added["title"], added["description"], added["status"]) == ("Buy milk", "2 l", "pending")
     assert (await ann.get(f"/tasks/{added['id']}")).json()["title"] == "Buy milk"
 
-    done = (await tools.call(token, "complete_task", "r:2", task="buy  MILK")).task
+    done = (await tools.call(token, "complete_task", "run_1:2", task="buy  MILK")).task
     assert (done["id"], done["completed"]) == (added["id"], True)
-    reopened = (await tools.call(token, "complete_task", "r:3", task=added["id"], completed=False)).task
+    reopened = (await tools.call(token, "complete_task", "run_1:3", task=added["id"], completed=False)).task
     assert reopened["status"] == "pending"
 
-    renamed = (await tools.call(token, "update_task", "r:4", task="Buy milk", title="Buy bread")).task
+    renamed = (await tools.call(token, "update_task", "run_1:4", task="Buy milk", title="Buy bread")).task
     assert (renamed["title"], renamed["description"]) == ("Buy bread", "2 l")
-    emptied = (await tools.call(token, "update_task", "r:5", task="Buy bread", description="")).task
+    emptied = (await tools.call(token, "update_task", "run_1:5", task="Buy bread", description="")).task
     assert emptied["description"] is None
 
-    deleted = (await tools.call(token, "delete_task", "r:6", task="Buy bread")).task
+    deleted = (await tools.call(token, "delete_task", "run_1:6", task="Buy bread")).task
     assert deleted["id"] == added["id"]
     assert (await tools.call(token, "list_tasks")).data == {"tasks": [], "has_more": False}
 
 
 async def test_text_and_structured_content_say_the_same(tools: ToolUser, token: str) -> None:
-    answer = await tools.call(token, "add_task", "r:1", title="Käse 🧀")
+    answer = await tools.call(token, "add_task", "run_1:1", title="Käse 🧀")
     assert json.loads(answer.text) == answer.data
 
 
 async def test_list_tasks_filters_by_status(tools: ToolUser, token: str) -> None:
-    await tools.call(token, "add_task", "r:1", title="one")
-    await tools.call(token, "add_task", "r:2", title="two")
-    await tools.call(token, "complete_task", "r:3", task="one")
+    await tools.call(token, "add_task", "run_1:1", title="one")
+    await tools.call(token, "add_task", "run_1:2", title="two")
+    await tools.call(token, "complete_task", "run_1:3", task="one")
     titles = {
         status: [task["title"] for task in (await tools.call(token, "list_tasks", status=status)).data["tasks"]]
         for status in ("all", "pending", "completed")
@@ -80,41 +80,41 @@ async def test_list_tasks_filters_by_status(tools: ToolUser, token: str) -> None
 
 
 async def test_a_description_that_looks_like_json_stays_text(tools: ToolUser, token: str) -> None:
-    added = (await tools.call(token, "add_task", "r:1", title="json", description='["a", "b"]')).task
+    added = (await tools.call(token, "add_task", "run_1:1", title="json", description='["a", "b"]')).task
     assert added["description"] == '["a", "b"]'
 
 
 async def test_facts_come_back_as_errors_for_the_model(tools: ToolUser, token: str) -> None:
     for key, tool, arguments, sentence in (
-        ("r:1", "add_task", {"title": "   "}, "not empty"),
-        ("r:2", "add_task", {"title": "x" * 201}, "at most 200"),
-        ("r:3", "add_task", {"title": "a\x00b"}, "not allowed"),
-        ("r:4", "complete_task", {"task": "nothing"}, "list_tasks shows"),
-        ("r:5", "delete_task", {"task": "\x00"}, "list_tasks shows"),
-        ("r:6", "update_task", {"task": "task_unknown", "title": "x"}, "list_tasks shows"),
+        ("run_1:1", "add_task", {"title": "   "}, "not empty"),
+        ("run_1:2", "add_task", {"title": "x" * 201}, "at most 200"),
+        ("run_1:3", "add_task", {"title": "a\x00b"}, "not allowed"),
+        ("run_1:4", "complete_task", {"task": "nothing"}, "list_tasks shows"),
+        ("run_1:5", "delete_task", {"task": "\x00"}, "list_tasks shows"),
+        ("run_1:6", "update_task", {"task": "task_unknown", "title": "x"}, "list_tasks shows"),
     ):
         answer = await tools.call(token, tool, key, **arguments)
         assert answer.is_error
         assert sentence in answer.text
-    await tools.call(token, "add_task", "r:7", title="real")
-    unchanged = await tools.call(token, "update_task", "r:8", task="real")
+    await tools.call(token, "add_task", "run_1:7", title="real")
+    unchanged = await tools.call(token, "update_task", "run_1:8", task="real")
     assert unchanged.is_error
     assert "Nothing to change" in unchanged.text
 
 
 async def test_an_ambiguous_title_names_the_candidates(tools: ToolUser, token: str) -> None:
     ids = [
-        (await tools.call(token, "add_task", f"r:{n}", title=title)).task["id"]
+        (await tools.call(token, "add_task", f"run_1:{n}", title=title)).task["id"]
         for n, title in enumerate(("Tea", "tea"))
     ]
-    answer = await tools.call(token, "delete_task", "r:9", task="TEA")
+    answer = await tools.call(token, "delete_task", "run_1:9", task="TEA")
     assert answer.is_error
     assert all(task_id in answer.text for task_id in ids)
     assert len((await tools.call(token, "list_tasks")).data["tasks"]) == 2
 
 
 async def test_users_never_meet(tools: ToolUser, issuers: Issuers, token: str) -> None:
-    mine = (await tools.call(token, "add_task", "r:1", title="secret plan")).task
+    mine = (await tools.call(token, "add_task", "run_1:1", title="secret plan")).task
     bob = issuers.run_token("bob", "run_2")
     for tool, arguments in (
         ("update_task", {"title": "taken over"}),
@@ -122,7 +122,7 @@ async def test_users_never_meet(tools: ToolUser, issuers: Issuers, token: str) -
         ("delete_task", {}),
     ):
         for reference in (mine["id"], "secret plan"):
-            answer = await tools.call(bob, tool, f"{tool}:{reference}", task=reference, **arguments)
+            answer = await tools.call(bob, tool, f"run_2:{tool}:{reference}", task=reference, **arguments)
             assert answer.is_error
             assert "No task has" in answer.text
     assert (await tools.call(bob, "list_tasks")).data["tasks"] == []
@@ -142,7 +142,7 @@ async def test_calls_without_a_good_token_are_refused(
     ):
         for tool, arguments in (("add_task", {"title": "x"}), ("list_tasks", {})):
             with pytest.raises(MCPError) as refusal:
-                await tools.call(token, tool, "r:1", **arguments)
+                await tools.call(token, tool, "run_1:1", **arguments)
             assert refusal.value.error.data["code"] == code
     assert (await ann.get("/tasks")).json()["data"] == []
 
@@ -186,11 +186,11 @@ async def test_a_connection_survives_a_restart_of_the_server(
     async with program() as first:
         connection = connect(base_url)
         tools = await connection.__aenter__()
-        await tools.call(token, "add_task", "r:1", title="before")
+        await tools.call(token, "add_task", "run_1:1", title="before")
         first.process.kill()
         await first.process.wait()
     async with program():
-        await tools.call(token, "add_task", "r:2", title="after")
+        await tools.call(token, "add_task", "run_1:2", title="after")
         listed = (await tools.call(token, "list_tasks")).data["tasks"]
         await connection.__aexit__(None, None, None)
     assert [task["title"] for task in listed] == ["after", "before"]
@@ -203,8 +203,8 @@ async def test_two_instances_share_the_work(settings: Settings, token: str) -> N
         connect(here) as one,
         connect(there) as two,
     ):
-        added = await one.call(token, "add_task", "r:1", title="shared")
-        assert (await two.call(token, "add_task", "r:1", title="shared")).text == added.text
+        added = await one.call(token, "add_task", "run_1:1", title="shared")
+        assert (await two.call(token, "add_task", "run_1:1", title="shared")).text == added.text
 
 
 async def test_foreign_host_headers_are_refused(base_url: str) -> None:

@@ -12,7 +12,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pydantic import ValidationError
 
 from gateway.cache import ExpiringCache
-from gateway.forwarding.headers import response_headers
+from gateway.forwarding.headers import request_headers, response_headers
 from gateway.identity.jwks import read_key_set
 from gateway.settings import Settings
 
@@ -113,3 +113,11 @@ def test_an_event_stream_is_known_by_its_type_in_any_case() -> None:
     assert (b"cache-control", b"no-cache, no-transform") in headers
     assert (b"cache-control", b"public") not in headers
     assert not response_headers([(b"Content-Type", b"application/json")])[1]
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n", b"\r", b"\0"])
+def test_no_header_can_begin_another_one(ending: bytes) -> None:
+    given = [(b"accept", b"*/*"), (b"last-event-id", b"1" + ending + b"X-User-Id: bob")]
+    lines = request_headers(given, "token", "request-1").split(b"\r\n")
+    names = {line.partition(b":")[0].lower() for line in lines if line}
+    assert names == {b"accept", b"traceparent", b"authorization", b"x-request-id"}

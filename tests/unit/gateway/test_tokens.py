@@ -168,11 +168,9 @@ def verifier() -> PublicTokenVerifier:
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_a_bad_token_is_refused(verifier: PublicTokenVerifier, name: str) -> None:
-    started = time.perf_counter()
     with pytest.raises(TokenInvalidError) as refusal:
         await verifier.user_of(REFUSED[name]())
     assert refusal.value.code == "token_invalid"
-    assert time.perf_counter() - started < 0.05
 
 
 async def test_an_expired_token_is_told_so(verifier: PublicTokenVerifier) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from bootstrap import __main__ as entry
 from bootstrap.browser import ensure_browser
+from bootstrap.debian import PGBOUNCER, ensure_program
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import node_version
-from bootstrap.pgbouncer import ensure_pgbouncer
 from bootstrap.steps import run_step
 from launcher.keys import compose_environment
 from launcher.secret_store import generate_secrets
@@ -71,23 +71,23 @@ def test_a_browser_that_was_named_must_exist(tmp_path: Path) -> None:
 def test_a_pgbouncer_that_was_named_must_exist(tmp_path: Path) -> None:
     program = tmp_path / "pgbouncer"
     with pytest.raises(BootstrapError, match="PGBOUNCER_PATH"):
-        ensure_pgbouncer(tmp_path, {"PGBOUNCER_PATH": str(program)})
+        ensure_program(PGBOUNCER, tmp_path, {"PGBOUNCER_PATH": str(program)})
     program.touch()
-    assert ensure_pgbouncer(tmp_path, {"PGBOUNCER_PATH": str(program)}) == program
+    assert ensure_program(PGBOUNCER, tmp_path, {"PGBOUNCER_PATH": str(program)}) == program
 
 
 def test_a_pgbouncer_on_the_path_is_used_as_it_is(tmp_path: Path) -> None:
     program = tmp_path / "pgbouncer"
     program.touch(mode=0o755)
-    assert ensure_pgbouncer(tmp_path, {"PATH": str(tmp_path)}) == program
+    assert ensure_program(PGBOUNCER, tmp_path, {"PATH": str(tmp_path)}) == program
     assert not (tmp_path / ".cache").exists()
 
 
 def test_a_pgbouncer_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("bootstrap.pgbouncer.SYSTEM_FOLDERS", ())
+    monkeypatch.setattr("bootstrap.debian.SYSTEM_FOLDERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BootstrapError, match=r"need PgBouncer.*or set PGBOUNCER_PATH"):
-        ensure_pgbouncer(tmp_path, {"PATH": str(tmp_path)})
+        ensure_program(PGBOUNCER, tmp_path, {"PATH": str(tmp_path)})
 
 
 def test_the_printed_keys_are_all_that_docker_compose_asks_for() -> None:

@@ -9,12 +9,13 @@ from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, CallToolResult, TextContent
 
-from contracts.principal import TASKS
+from contracts.principal import TASKS, Principal
 from contracts.tasks import IDEMPOTENCY_META_KEY, TOKEN_META_KEY
 from service_kit.database_problems import is_unavailable
 from service_kit.internal_tokens import InternalTokenError, TokenVerifier
 from service_kit.principal import ScopeMissingError, TokenExpiredError, TokenInvalidError, TokenMissingError
 from service_kit.problems import ProblemError, ServiceUnavailableError
+from task_tools.errors import CallKeyForeignError, RunTokenNeededError
 from task_tools.services.tool_calls import Action, ToolCall, ToolCalls
 from task_tools.storage.calls import CallResult
 
@@ -47,15 +48,37 @@ class ToolCaller:
         self._verifier = verifier
         self._calls = calls
 
+    def check(self, context: ToolContext) -> Principal:
+        """Return the run's user, for whom the call acts. Raises a protocol error without a run token that is good now.
+
+        A token for no run is refused: it is another service's, for the REST face.
+        """
+        token = _meta(context).get(TOKEN_META_KEY)
+        if not isinstance(token, str) or not token:
+            raise _refusal(TokenMissingError)
+        try:
+            principal = self._verifier.verify(token)
+        except InternalTokenError as error:
+            log.warning("tool_call_refused", reason=str(error))
+            raise _refusal(TokenExpiredError if error.expired else TokenInvalidError) from error
+        if TASKS not in principal.scopes or principal.user_id is None:
+            raise _refusal(ScopeMissingError)
+        if principal.run_id is None:
+            raise _refusal(RunTokenNeededError)
+        structlog.contextvars.bind_contextvars(principal=principal.user_id, run_id=principal.run_id)
+        return principal
+
     async def read(self, context: ToolContext, action: Action) -> CallToolResult:
         """Carry out a call that changes nothing."""
-        return await self._run(ToolCall("", {}, self._user_of(_meta(context)), None), action)
+        return await self._run(ToolCall("", {}, self.check(context).user_id or "", None), action)
 
     async def act(self, context: ToolContext, tool: str, arguments: dict[str, Any], action: Action) -> CallToolResult:
-        """Carry out a call that changes something: once for each idempotency key."""
-        meta = _meta(context)
-        key = meta.get(IDEMPOTENCY_META_KEY)
-        call = ToolCall(tool, arguments, self._user_of(meta), None if key is None else str(key))
+        """Carry out a call that changes something: once for each idempotency key, which is one of the token's run."""
+        principal, key = self.check(context), _meta(context).get(IDEMPOTENCY_META_KEY)
+        if key is not None and not str(key).startswith(f"{principal.run_id}:"):
+            log.warning("tool_call_refused", reason="key of another run")
+            raise _refusal(CallKeyForeignError)
+        call = ToolCall(tool, arguments, principal.user_id or "", None if key is None else str(key))
         return await self._run(call, action)
 
     async def _run(self, call: ToolCall, action: Action) -> CallToolResult:
@@ -66,20 +89,6 @@ class ToolCaller:
                 log.warning("database_unavailable", error=type(error).__name__)
                 raise _refusal(ServiceUnavailableError, INTERNAL_ERROR) from error
             raise
-
-    def _user_of(self, meta: Mapping[str, Any]) -> str:
-        token = meta.get(TOKEN_META_KEY)
-        if not isinstance(token, str) or not token:
-            raise _refusal(TokenMissingError)
-        try:
-            principal = self._verifier.verify(token)
-        except InternalTokenError as error:
-            log.warning("tool_call_refused", reason=str(error))
-            raise _refusal(TokenExpiredError if error.expired else TokenInvalidError) from error
-        if TASKS not in principal.scopes or principal.user_id is None:
-            raise _refusal(ScopeMissingError)
-        structlog.contextvars.bind_contextvars(principal=principal.user_id, run_id=principal.run_id)
-        return principal.user_id
 
 
 def _meta(context: ToolContext) -> Mapping[str, Any]:

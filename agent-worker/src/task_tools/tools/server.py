@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import MCPServer
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BeforeValidator, Field
 
 from contracts.pages import MAX_PAGE_LIMIT
@@ -47,9 +47,26 @@ def _answer(task: Task) -> dict[str, Any]:
     return {"task": task.model_dump(mode="json")}
 
 
+class TaskServer(MCPServer[Any]):
+    """Refuses a call without a good token before anything else is read of it, whichever tool it names."""
+
+    def __init__(self, caller: ToolCaller) -> None:
+        super().__init__("threadkeep-tasks", instructions=INSTRUCTIONS, log_level="WARNING")
+        self._caller = caller
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: ToolContext | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Check the token, then call the tool. Raises MCPError for a call that is refused."""
+        if context is None:
+            raise TypeError("a call comes with its context")
+        self._caller.check(context)
+        return await super().call_tool(name, arguments, context)
+
+
 def create_mcp_server(caller: ToolCaller) -> MCPServer[Any]:
     """Make the server with its five tools."""
-    server: MCPServer[Any] = MCPServer("threadkeep-tasks", instructions=INSTRUCTIONS, log_level="WARNING")
+    server = TaskServer(caller)
     _install_add_task(server, caller)
     _install_list_tasks(server, caller)
     _install_update_task(server, caller)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from contracts.conversations import JsonObject
+from contracts.conversations import JsonObject, Message
 from contracts.pages import MAX_PAGE_LIMIT
 from contracts.runs import Run
 from history_client import (
@@ -37,7 +37,10 @@ def _translated() -> Generator[None]:
 
 
 class RunRecord:
-    """One run, as one user may see it. Its methods raise RecordUnavailableError, RunGoneError; callers set the time."""
+    """One run, as one user may see it.
+
+    `run` and `items` raise RecordUnavailableError, RunGoneError; callers set the time.
+    """
 
     def __init__(self, history: UserHistory, run: Run) -> None:
         self.run_id = run.id
@@ -49,10 +52,24 @@ class RunRecord:
         with _translated():
             return await self._history.get_run(self.run_id)
 
+    async def messages(self) -> list[Message]:
+        """Return what the run has stored so far, as messages, oldest first. Raises HistoryError."""
+        found: list[Message] = []
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self._history.list_messages(
+                self._conversation_id, limit=MAX_PAGE_LIMIT, after=after, order="desc"
+            )
+            found += [row for row in page.data if row.run_id == self.run_id and row.role == "assistant"]
+            after = page.after
+            if not page.has_more:
+                break
+        return found[::-1]
+
     async def items(self) -> list[JsonObject]:
         """Return the items that the run has stored so far, oldest first."""
         with _translated():
-            wanted = await self._item_ids()
+            wanted = {message.id for message in await self.messages()}
             return await self._items(wanted) if wanted else []
 
     async def items_within(self, seconds: float) -> list[JsonObject]:
@@ -62,19 +79,6 @@ class RunRecord:
                 return await self.items()
         except TimeoutError as error:
             raise RecordUnavailableError("no answer in time") from error
-
-    async def _item_ids(self) -> set[str]:
-        found: set[str] = set()
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            page = await self._history.list_messages(
-                self._conversation_id, limit=MAX_PAGE_LIMIT, after=after, order="desc"
-            )
-            found |= {row.id for row in page.data if row.run_id == self.run_id and row.role == "assistant"}
-            after = page.after
-            if not page.has_more:
-                break
-        return found
 
     async def _items(self, wanted: set[str]) -> list[JsonObject]:
         found: list[JsonObject] = []

@@ -6,11 +6,17 @@ from starlette.responses import Response
 from chat_service.dependencies import BoundedBody, CurrentChat, CurrentResources
 from chat_service.responses import STREAM_HEADERS, FrameStreamResponse
 from chat_service.services.chat import JsonAnswer, answer_chatkit
+from chat_service.stream_route import StreamRoute
+from service_kit.openapi import problem_document
 
-router = APIRouter()
+router = APIRouter(route_class=StreamRoute)
 
 
-@router.post("/chatkit", summary="Answer a ChatKit request, as JSON or as server-sent events")
+@router.post(
+    "/chatkit",
+    summary="Answer a ChatKit request, as JSON or as server-sent events",
+    responses={status: problem_document(status) for status in (403, 404, 409, 413, 422, 429, 501)},
+)
 async def post_chatkit(context: CurrentChat, body: BoundedBody, resources: CurrentResources) -> Response:
     """Serve one request of `chatkit.types.ChatKitReq`."""
     answer = await answer_chatkit(resources.server, body, context)

@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from chat_service.context import ChatContext
 from chat_service.errors import ItemConflictError, ItemNotFoundError, NotSupportedError
 from chat_service.server import ThreadkeepServer
+from chat_service.services.restriction import check_request
 from contracts.runs import Run
-from service_kit.problems import InvalidRequestError
+from service_kit.problems import InvalidRequestError, invalid_request
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}")
 _REQUEST: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
@@ -44,11 +45,7 @@ def parse_request(body: bytes) -> ChatKitReq:
     try:
         request = _REQUEST.validate_json(body)
     except ValidationError as error:
-        places = [
-            {"loc": [str(part) for part in entry["loc"]], "message": entry["msg"], "type": entry["type"]}
-            for entry in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise InvalidRequestError(errors=places) from error
+        raise invalid_request(error) from error
     for name in ("thread_id", "item_id"):
         value = getattr(request.params, name, None)
         if value is not None and not is_well_formed(value):
@@ -65,6 +62,7 @@ def is_well_formed(identifier: str) -> bool:
 async def answer_chatkit(server: ThreadkeepServer, body: bytes, context: ChatContext) -> JsonAnswer | StreamAnswer:
     """Carry out a request. Raises ProblemError or HistoryError: nothing has been streamed by then."""
     request = parse_request(body)
+    check_request(request, context.thread_id)
     if request.type in NOT_SUPPORTED:
         raise NotSupportedError(NOT_SUPPORTED[request.type])
     if isinstance(request, ThreadsRetryAfterItemReq):

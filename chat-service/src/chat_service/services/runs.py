@@ -14,7 +14,7 @@ from chat_service.relay.hub import Hub
 from contracts.conversations import ConversationPut, JsonObject
 from contracts.ids import new_id
 from contracts.redis_keys import CONTROL_CANCEL, LIVE_CHECK, RUNS_READY, control_channel, live_channel
-from contracts.runs import TERMINAL_STATUSES, Run, RunCreate
+from contracts.runs import TERMINAL_STATUSES, Run, RunCreate, RunCreated
 from history_client import UserHistory
 
 log = structlog.get_logger(__name__)
@@ -39,17 +39,21 @@ class RunNotices:
         conversation_id: str,
         *,
         item: JsonObject | None = None,
+        run_id: str | None = None,
         conversation: ConversationPut | None = None,
         retry_after: str | None = None,
-    ) -> Run:
-        """Store a run, if given with the user's message and a new conversation, or in place of what followed one."""
-        wanted = RunCreate(id=new_id("run"), item=item, conversation=conversation, retry_after=retry_after)
+    ) -> RunCreated:
+        """Store a run, if given with the user's message and a new conversation, or in place of what followed one.
+
+        With a `run_id` that is known already, nothing changes.
+        """
+        wanted = RunCreate(id=run_id or new_id("run"), item=item, conversation=conversation, retry_after=retry_after)
         created = await history.create_run(conversation_id, wanted)
         log.info("run_created", run_id=created.run.id, conversation_id=conversation_id)
         async with self._notice(created.run.id) as pipeline:
             pipeline.lpush(RUNS_READY, created.run.id)
             pipeline.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
-        return created.run
+        return created
 
     async def cancel(self, history: UserHistory, run_id: str) -> Run:
         """Store that the run shall end, and tell its worker, or its readers if it has ended by that."""

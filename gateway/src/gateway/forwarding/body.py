@@ -1,7 +1,7 @@
 """The request's body on its way through: bounded, and never held as a whole."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -16,12 +16,16 @@ class RequestBody:
     that its source broke off.
     """
 
-    def __init__(self, receive: Receive, declared_size: bytes | None, limit: int) -> None:
-        if declared_size is not None and int(declared_size) > limit:
+    __slots__ = ("_limit", "_receive", "_streaming", "failure")
+
+    def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> None:
+        declared = next((value for name, value in headers if name == b"content-length"), None)
+        if declared is not None and int(declared) > limit:
             raise PayloadTooLargeError(limit=limit)
         self._receive = receive
         self._limit = limit
-        self._complete = asyncio.Event()
+        self._streaming: asyncio.Event | None = None
+        """Set when a body that comes in pieces has come wholly."""
         self.failure: PayloadTooLargeError | ClientDisconnect | None = None
 
     async def open(self) -> bytes | AsyncIterator[bytes]:
@@ -31,13 +35,14 @@ class RequestBody:
         """
         chunk, more = await self._read(0)
         if more:
-            return self._stream(chunk)
-        self._complete.set()
+            self._streaming = asyncio.Event()
+            return self._stream(chunk, self._streaming)
         return chunk
 
     async def wait_for_disconnect(self) -> None:
         """Return once the caller has gone. Only after the whole body: both come over the same channel."""
-        await self._complete.wait()
+        if self._streaming is not None:
+            await self._streaming.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -52,7 +57,7 @@ class RequestBody:
             raise self.failure
         return chunk, message.get("more_body", False)
 
-    async def _stream(self, chunk: bytes) -> AsyncIterator[bytes]:
+    async def _stream(self, chunk: bytes, complete: asyncio.Event) -> AsyncIterator[bytes]:
         more, size = True, 0
         while True:
             size += len(chunk)
@@ -61,4 +66,4 @@ class RequestBody:
             if not more:
                 break
             chunk, more = await self._read(size)
-        self._complete.set()
+        complete.set()

@@ -18,11 +18,13 @@ class Outlet:
     `send` that does wait is handed to a task, and what is written meanwhile stays in line behind it.
     """
 
+    __slots__ = ("_line", "_on_drained", "_on_failure", "_send", "_sending")
+
     def __init__(self, send: Send, *, on_drained: Callable[[], None], on_failure: Callable[[Exception], None]) -> None:
         self._send = send
         self._on_drained = on_drained
         self._on_failure = on_failure
-        self._line: deque[bytes] = deque()
+        self._line: deque[bytes] | None = None
         self._sending: asyncio.Task[None] | None = None
 
     def write(self, piece: bytes) -> bool:
@@ -31,6 +33,7 @@ class Outlet:
         Never raises: `on_failure` is told.
         """
         if self._sending is not None:
+            self._line = self._line or deque()
             self._line.append(piece)
             return False
         step = self._start(piece)

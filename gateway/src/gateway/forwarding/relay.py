@@ -2,32 +2,37 @@
 
 import asyncio
 
-import aiohttp
 from starlette.types import Send
 
 from contracts.frames import KEEP_ALIVE
-from gateway.forwarding.connection import Exchange
+from gateway.forwarding.exchange import Exchange
 from gateway.forwarding.outlet import Outlet
 
 _FRAME_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _LONGEST_FRAME_END = 3
 
 
-async def relay_bytes(content: aiohttp.StreamReader, send: Send) -> None:
-    """Send every piece of a body as soon as it is there."""
-    more = True
-    while more:
-        chunk = await content.readany()
-        more = not content.at_eof()
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
-
-
-class EventRelay:
+class BodyRelay:
     """Passes an exchange's body on unparsed; an event stream gets a comment whenever it has been silent for too long.
 
     A comment may only stand between two frames. The relay keeps no more than the last bytes it has sent, to see
     whether a frame has ended there. While the caller is behind, nothing is read: silence is counted from then on.
     """
+
+    __slots__ = (
+        "_comments",
+        "_exchange",
+        "_interval",
+        "_loop",
+        "_now",
+        "_outlet",
+        "_received",
+        "_send",
+        "_sent",
+        "_silence",
+        "_tail",
+        "_timer",
+    )
 
     def __init__(
         self, exchange: Exchange, send: Send, *, silence_seconds: float, comment_seconds: float | None
@@ -38,9 +43,10 @@ class EventRelay:
         self._interval = comment_seconds or silence_seconds
         self._comments = comment_seconds is not None
         self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._outlet = Outlet(send, on_drained=self._go_on, on_failure=exchange.fail)
         self._tail = b"\n\n"
-        self._received = self._sent = self._loop.time()
+        self._received = self._sent = self._now()
 
     async def run(self) -> None:
         """Relay until the body ends. An end of its own accord is passed on; a broken one is raised, as is silence."""
@@ -54,12 +60,12 @@ class EventRelay:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _pass_on(self, piece: bytes) -> bool:
-        self._received = self._sent = self._loop.time()
+        self._received = self._sent = self._now()
         self._tail = (piece if len(piece) >= _LONGEST_FRAME_END else self._tail + piece)[-_LONGEST_FRAME_END:]
         return self._outlet.write(piece)
 
     def _go_on(self) -> None:
-        self._received = self._sent = self._loop.time()
+        self._received = self._sent = self._now()
         self._exchange.resume()
 
     def _next_look(self) -> float:
@@ -67,7 +73,7 @@ class EventRelay:
 
     def _look(self) -> None:
         """Comment on silence, or end it."""
-        now = self._loop.time()
+        now = self._now()
         if self._outlet.is_behind:
             self._received = self._sent = now
         elif now >= self._received + self._silence:

@@ -1,8 +1,7 @@
 """A response that is another service's: sent on as it comes, head and body."""
 
-import asyncio
+from collections.abc import AsyncIterator
 
-import aiohttp
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -10,9 +9,10 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import UpstreamFailedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.forwarding.body import RequestBody
-from gateway.forwarding.connection import BrokenAnswerError, Exchange, UnreachableError
+from gateway.forwarding.caller_watch import CallerWatch
+from gateway.forwarding.exchange import BrokenAnswerError, Exchange, UnreachableError
 from gateway.forwarding.headers import request_headers, response_headers
-from gateway.forwarding.relay import EventRelay, relay_bytes
+from gateway.forwarding.relay import BodyRelay
 from gateway.forwarding.targets import Target
 from gateway.forwarding.upstreams import Upstreams
 from gateway.settings import Settings
@@ -21,13 +21,12 @@ from service_kit.requests import request_id_of
 
 log = structlog.get_logger(__name__)
 
-
-_FAILURES = (aiohttp.ClientError, UnreachableError, BrokenAnswerError, TimeoutError)
+_FAILURES = (UnreachableError, BrokenAnswerError, TimeoutError)
 
 
 def _problem_of(error: Exception) -> ProblemError:
     """Return what the caller is told of a request that failed before its answer began."""
-    if isinstance(error, UnreachableError | aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+    if isinstance(error, UnreachableError):
         return UpstreamUnavailableError(headers={"Retry-After": "1"})
     if isinstance(error, TimeoutError):
         return UpstreamTimeoutError()
@@ -41,83 +40,113 @@ class ForwardedResponse(Response):
     answer breaks off inside, so does this one: the connection ends without the mark of a complete body.
     """
 
-    def __init__(self, upstreams: Upstreams, settings: Settings, user_id: str, target: Target, path: str) -> None:
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        settings: Settings,
+        user_id: str,
+        target: Target,
+        path: str,
+        thread_id: str | None = None,
+    ) -> None:
         self.background = None
         self._upstreams = upstreams
+        self._silence = settings.stream_idle_seconds if target.streams else settings.upstream_response_seconds
         self._settings = settings
         self._user_id = user_id
         self._target = target
         self._path = path
+        self._thread_id = thread_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward, and relay the answer."""
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-        body = RequestBody(receive, declared, self._settings.request_max_bytes)
-        # A timeout without end: the standard library's only scope that can be cancelled from outside.
-        exchange = asyncio.timeout(None)
+        body = RequestBody(receive, scope["headers"], self._settings.request_max_bytes)
         try:
-            async with exchange:
-                watcher = asyncio.create_task(self._end_with_caller(body, exchange))
-                try:
-                    await self._exchange(scope, body, send)
-                finally:
-                    watcher.cancel()
+            await self._forward(scope, body, send)
         except ClientDisconnect:
-            log.info("caller_gone_while_sending")
-        except TimeoutError:
-            if not exchange.expired():
-                raise
             log.debug("caller_gone")
 
-    @staticmethod
-    async def _end_with_caller(body: RequestBody, exchange: asyncio.Timeout) -> None:
-        await body.wait_for_disconnect()
-        exchange.reschedule(asyncio.get_running_loop().time())
-
-    async def _exchange(self, scope: Scope, body: RequestBody, send: Send) -> None:
-        answer = await self._request(scope, body)
+    async def _forward(self, scope: Scope, body: RequestBody, send: Send) -> None:
+        exchange, watch = await self._begin(scope, body)
         try:
-            if answer.status == 401:
+            if exchange.status == 401:
                 log.error("internal_token_refused", service=self._target.service)
                 raise UpstreamFailedError()
-            await self._relay(answer, send)
+            await self._relay(exchange, watch, send)
         finally:
-            answer.close()
+            watch.close()
+            exchange.close()
 
-    async def _request(self, scope: Scope, body: RequestBody) -> aiohttp.ClientResponse | Exchange:
-        token = self._upstreams.token_for(self._user_id, self._target)
+    async def _begin(self, scope: Scope, body: RequestBody) -> tuple[Exchange, CallerWatch]:
+        """Send the request; return what `_ask` does. Raises problems."""
+        token = self._upstreams.token_for(self._user_id, self._target, self._thread_id)
         headers = request_headers(scope["headers"], token, request_id_of(scope))
+        target = self._upstreams.pool_of(self._target).target(self._path) + _query_of(scope)
         content = await body.open()
         try:
-            ask = self._upstreams.stream if self._target.streams else self._upstreams.request
-            return await ask(self._target, scope["method"], self._path + _query_of(scope), headers, content)
+            return await self._ask(scope["method"], target, headers, content, body)
         except _FAILURES as error:
             if body.failure is not None:
                 raise body.failure from error
             log.warning("upstream_request_failed", service=self._target.service, error=type(error).__name__)
             raise _problem_of(error) from error
 
-    async def _relay(self, answer: aiohttp.ClientResponse | Exchange, send: Send) -> None:
-        headers, is_stream = response_headers(answer.raw_headers)
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        try:
-            if isinstance(answer, Exchange):
-                await EventRelay(
-                    answer,
-                    send,
-                    silence_seconds=self._settings.stream_idle_seconds,
-                    comment_seconds=self._settings.keepalive_seconds if is_stream else None,
-                ).run()
+    async def _ask(
+        self, method: str, target: bytes, headers: bytes, content: bytes | AsyncIterator[bytes], body: RequestBody
+    ) -> tuple[Exchange, CallerWatch]:
+        """Return an exchange whose answer has begun, and its watch; the caller closes both.
+
+        A GET that met a connection which the service had just closed is asked once more, on a new one: it changes
+        nothing, and no answer to it had begun.
+        """
+        pool, again = self._upstreams.pool_of(self._target), False
+        while True:
+            exchange = await pool.begin(fresh=again)
+            watch = CallerWatch(exchange, body, self._silence)
+            try:
+                await exchange.send(method, target, headers, content)
+            except BaseException as error:
+                watch.close()
+                exchange.close()
+                again = (
+                    isinstance(error, BrokenAnswerError)
+                    and method == "GET"
+                    and not (exchange.is_first or exchange.has_begun)
+                )
+                if not again:
+                    raise
             else:
-                await relay_bytes(answer.content, send)
+                return exchange, watch
+
+    async def _relay(self, exchange: Exchange, watch: CallerWatch, send: Send) -> None:
+        is_stream = await _send_head(exchange, send)
+        if exchange.is_whole:
+            await send({"type": "http.response.body", "body": exchange.take(), "more_body": False})
+            return
+        watch.begin()
+        try:
+            await BodyRelay(
+                exchange,
+                send,
+                silence_seconds=self._silence,
+                comment_seconds=self._settings.keepalive_seconds if is_stream else None,
+            ).run()
         except _FAILURES as error:
             log.warning("upstream_broke_off", service=self._target.service, error=type(error).__name__)
 
 
-def _query_of(scope: Scope) -> str:
+async def _send_head(exchange: Exchange, send: Send) -> bool:
+    """Send the head of the answer; tell whether it is that of an event stream."""
+    headers, is_stream = response_headers(exchange.raw_headers)
+    exchange.raw_headers.clear()
+    await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
+    return is_stream
+
+
+def _query_of(scope: Scope) -> bytes:
     query: bytes = scope["query_string"]
     if not query:
-        return ""
+        return b""
     if not query.isascii():
         raise InvalidRequestError("The query must be percent-encoded.")
-    return "?" + query.decode("ascii")
+    return b"?" + query

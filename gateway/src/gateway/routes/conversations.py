@@ -31,7 +31,7 @@ def list_conversations(caller: CurrentCaller) -> Response:
     status_code=201,
     summary="Create a conversation",
     response_model=Conversation,
-    responses=problems(409, 413, 422),
+    responses=problems(403, 409, 413, 422),
     openapi_extra=json_body(ConversationCreate),
 )
 def create_conversation(caller: CurrentCaller) -> Response:

@@ -8,7 +8,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from contracts.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT, Order
 from contracts.search import QUERY_MAX_LENGTH
-from gateway.dependencies import CallerRoute
+from gateway.dependencies import SESSION_SECURITY, CallerRoute, SessionRoute
 from service_kit.openapi import problem_document
 
 USER_PATH = "/api/{user_id}"
@@ -38,13 +38,13 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def event_stream(description: str) -> dict[str, Any]:
     """Document an answer of server-sent events."""
-    return {"description": description, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    return {"description": description, "content": {"text/event-stream": {"schema": {}}}}
 
 
-def json_body(model: type[BaseModel] | None = None) -> dict[str, Any]:
-    """Document a JSON body. The service behind the route reads it, not the gateway."""
+def json_body(model: type[BaseModel] | None = None, *, required: bool = True) -> dict[str, Any]:
+    """Document a JSON body that FastAPI does not read: the service behind the route does, or the route itself."""
     schema = model.model_json_schema() if model else {"type": "object"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 def page_query(
@@ -70,8 +70,10 @@ def search_query(
     """Document the query of a search."""
 
 
-def create_router(tag: str) -> APIRouter:
-    """Make a router for one resource of a user's."""
+def create_router(tag: str, *, sessions: bool = False) -> APIRouter:
+    """Make a router for one resource of a user's; with `sessions`, its routes are open to ChatKit sessions as well."""
+    if sessions:
+        return APIRouter(prefix=USER_PATH, tags=[tag], route_class=SessionRoute, dependencies=[SESSION_SECURITY])
     return APIRouter(prefix=USER_PATH, tags=[tag], route_class=CallerRoute)
 
 

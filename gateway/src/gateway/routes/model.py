@@ -11,10 +11,10 @@ router = create_router("model")
 
 
 class Model(BaseModel):
-    """The model in use; `demo` says that it is the built-in one, which needs no key."""
+    """The model in use, None for the provider's default; `demo`: it is the built-in one, which needs no key."""
 
     provider: str
-    model: str
+    model: str | None
     demo: bool
 
 

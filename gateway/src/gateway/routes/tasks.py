@@ -44,7 +44,7 @@ def create_task(caller: CurrentCaller) -> Response:
     return caller.forward(TASK_LIST, "/tasks")
 
 
-@router.get("/tasks/{task_id:id}", summary="Get a task", response_model=Task, responses=problems(404))
+@router.get("/tasks/{task_id:id}", summary="Get a task", response_model=Task, responses=problems(403, 404))
 def get_task(caller: CurrentCaller, task_id: ObjectId) -> Response:
     """Forward to task-tools."""
     return caller.forward(TASK_LIST, f"/tasks/{task_id}")
@@ -54,7 +54,7 @@ def get_task(caller: CurrentCaller, task_id: ObjectId) -> Response:
     "/tasks/{task_id:id}",
     summary="Change a task",
     response_model=Task,
-    responses=problems(404, 413, 422),
+    responses=problems(403, 404, 413, 422),
     openapi_extra=json_body(TaskPatch),
 )
 def update_task(caller: CurrentCaller, task_id: ObjectId) -> Response:
@@ -67,7 +67,7 @@ def update_task(caller: CurrentCaller, task_id: ObjectId) -> Response:
     status_code=204,
     summary="Delete a task",
     response_model=None,
-    responses=problems(404),
+    responses=problems(403, 404),
 )
 def delete_task(caller: CurrentCaller, task_id: ObjectId) -> Response:
     """Forward to task-tools."""

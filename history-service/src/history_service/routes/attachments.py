@@ -19,7 +19,13 @@ from history_service.dependencies import (
     resources_of,
 )
 from history_service.domain import ID_PATTERN
-from history_service.errors import AttachmentConflictError, ContentConflictError, ContentNotFoundError
+from history_service.errors import (
+    AttachmentConflictError,
+    ContentConflictError,
+    ContentNotFoundError,
+    ConversationForbiddenError,
+    ConversationNotFoundError,
+)
 from history_service.json_route import JsonRoute
 from history_service.services.attachments import AttachmentService
 from history_service.storage.user import UserAccess
@@ -58,7 +64,9 @@ def _downloads(request: Request, user: AttachmentReader) -> AttachmentService:
     "/attachments",
     status_code=201,
     summary="Announce an attachment",
-    responses=raises(AttachmentConflictError, PayloadTooLargeError),
+    responses=raises(
+        AttachmentConflictError, ConversationForbiddenError, ConversationNotFoundError, PayloadTooLargeError
+    ),
 )
 async def create_attachment(
     new: AttachmentCreate, user: AttachmentWriter, max_bytes: Annotated[int, Depends(_max_bytes)]

@@ -1,0 +1,1 @@
+"""The connections of callers: what they may take, and how long."""

@@ -1,0 +1,41 @@
+"""Which requests' heads are ambiguous. The parser (llhttp, strict) has refused most of them before.
+
+That is: `Content-Length` twice, malformed, or beside `Transfer-Encoding`; folded lines; bare CR or LF; control
+characters; spaces before a colon; bad chunks. What is left, and could be read differently by a proxy in front, is
+refused here.
+"""
+
+from collections.abc import Sequence
+
+from gateway.edge.refusals import HEAD_TOO_LARGE, MALFORMED, VERSION, Refusal
+
+MAX_HEADERS = 100
+
+_ONCE = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"transfer-encoding"})
+_CHUNKED = (b"transfer-encoding", b"chunked")
+_LINE_BYTES = 4
+"""Colon, space and line end of a header."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def fault_of(method: bytes, version: str, headers: Headers) -> Refusal | None:
+    """Return why the head is refused, or None. Names are in lower case (RFC 9112, sections 3.2, 6.1 and 6.3)."""
+    if version not in {"1.1", "1.0"}:
+        return VERSION
+    if len(headers) > MAX_HEADERS:
+        return HEAD_TOO_LARGE
+    once = [name for name, _ in headers if name in _ONCE]
+    if (
+        len(once) != len(set(once))
+        or (version == "1.1" and b"host" not in once)
+        or method == b"CONNECT"
+        or (b"transfer-encoding" in once and not (version == "1.1" and (_CHUNKED in headers)))
+    ):
+        return MALFORMED
+    return None
+
+
+def size_of(target: bytes, headers: Headers) -> int:
+    """Return the bytes of a head, about."""
+    return len(target) + sum([len(name) + len(value) + _LINE_BYTES for name, value in headers])

@@ -1,0 +1,204 @@
+"""One request to a service and its answer (HTTP/1.1, RFC 9112): each piece is passed on as it is parsed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import httptools
+
+Sink = Callable[[bytes], bool]
+"""Takes a piece of a body; False asks for no more until `Exchange.resume`."""
+
+
+class UnreachableError(Exception):
+    """No connection could be made."""
+
+
+class BrokenAnswerError(Exception):
+    """The answer is no HTTP, or ended before it was complete. Where it ends, it has to say itself."""
+
+
+class Line(Protocol):
+    """The connection that an exchange has for itself."""
+
+    host: bytes
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait while the service takes no more."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        ...
+
+    def release(self, *, reusable: bool) -> None:
+        """Wait for another exchange, or end."""
+        ...
+
+
+class Exchange:
+    """A request and its answer. The parser calls the `on_` methods.
+
+    `is_first` tells whether the connection is new: one that was idle may have been closed by the service unnoticed.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_ended",
+        "_is_spoilt",
+        "_line",
+        "_parser",
+        "_pieces",
+        "_request_sent",
+        "_reusable",
+        "_sink",
+        "is_first",
+        "raw_headers",
+        "status",
+    )
+
+    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, is_first: bool) -> None:
+        self.is_first = is_first
+        self.status = 0
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        self._line = line
+        self._parser = httptools.HttpResponseParser(self)
+        self._begun: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self._sink: Sink | None = None
+        self._pieces: list[bytes] = []
+        self._request_sent = False
+        self._reusable = False
+        self._is_spoilt = False
+
+    async def send(
+        self, method: str, path_and_query: bytes, headers: bytes, body: bytes | AsyncIterator[bytes]
+    ) -> None:
+        """Send the request and wait for the head of the answer, which may come before the request is complete.
+
+        `headers` are lines, each with its end. Raises BrokenAnswerError, and what `fail` was given or `body` raises.
+        """
+        head = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b" % (method.encode("ascii"), path_and_query, self._line.host, headers)
+        if isinstance(body, bytes):
+            # RFC 9110, section 8.6: no length where none is expected.
+            length = b"Content-Length: %d\r\n" % len(body) if body or method != "GET" else b""
+            self._line.write(b"%b%b\r\n%b" % (head, length, body))
+            self._request_sent = True
+            await self._begun
+            return
+        sending = asyncio.create_task(self._send_pieces(head + b"Transfer-Encoding: chunked\r\n\r\n", body))
+        sending.add_done_callback(self._note_sent)
+        try:
+            await self._begun
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of an answer's head has come."""
+        return bool(self.status or self.raw_headers)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the answer has come already, and nobody has taken its body yet."""
+        return self._sink is None and self._ended.done() and self._ended.exception() is None
+
+    def take(self) -> bytes:
+        """Return what has come of the body and was not passed on."""
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def deliver(self, sink: Sink) -> None:
+        """Pass each piece of the body to the sink as it comes, until the body is complete.
+
+        Raises BrokenAnswerError, and what `fail` was given.
+        """
+        self._sink = sink
+        if not self._pieces or sink(self.take()):
+            self.resume()
+        await self._ended
+
+    def resume(self) -> None:
+        """Go on after the sink has asked for no more."""
+        self._line.resume_reading()
+
+    def fail(self, error: Exception) -> None:
+        """End the exchange with an error."""
+        for future in (self._begun, self._ended):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # seen: nobody may be waiting for it
+
+    def close(self) -> None:
+        """Give the connection back if the exchange is complete, else end it."""
+        self._line.release(reusable=self._reusable and self._request_sent and not self._is_spoilt)
+
+    def feed(self, data: bytes) -> None:
+        """Parse what came over the connection, and pass on what it holds of the body as one piece.
+
+        Until there is a sink, no more than what was read at once is kept.
+        """
+        error = None
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
+            error = BrokenAnswerError(type(failure).__name__)
+        if self._pieces:
+            if self._sink is not None:
+                if not self._sink(self.take()):
+                    self._line.pause_reading()
+            elif not self._ended.done():
+                self._line.pause_reading()
+        if error is not None:
+            self.fail(error)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers are nothing to pass on."""
+        if not self._begun.done():
+            self.raw_headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Let the request's sender know; heads before the last one (status 1xx) are nothing to pass on.
+
+        What follows a whole answer was not asked for: a connection that brings it is used no more.
+        """
+        if self._begun.done():
+            self._is_spoilt = True
+            return
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            self.raw_headers.clear()
+        else:
+            self._begun.set_result(None)
+
+    def on_body(self, piece: bytes) -> None:
+        """Keep a piece until all that came with it is parsed."""
+        if not self._ended.done():
+            self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the body."""
+        if self.status >= 200 and not self._ended.done():
+            self._reusable = self._parser.should_keep_alive()
+            self._ended.set_result(None)
+
+    async def _send_pieces(self, head: bytes, body: AsyncIterator[bytes]) -> None:
+        self._line.write(head)
+        async for piece in body:
+            self._line.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await self._line.drain()
+        self._line.write(b"0\r\n\r\n")
+        self._request_sent = True
+
+    def _note_sent(self, sending: asyncio.Task[None]) -> None:
+        if not sending.cancelled() and isinstance(error := sending.exception(), Exception):
+            self.fail(error)

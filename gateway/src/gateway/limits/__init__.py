@@ -1,0 +1,1 @@
+"""How much one user and one client address may ask for."""

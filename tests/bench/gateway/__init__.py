@@ -1,0 +1,1 @@
+"""What the gateway costs, beside itself on plain httpx and beside nginx."""

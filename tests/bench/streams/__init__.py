@@ -1,0 +1,1 @@
+"""What idle event streams cost, and whether anybody else notices them."""

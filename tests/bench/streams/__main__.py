@@ -1,0 +1,202 @@
+"""`make bench-streams`: idle event streams through the gateway and the chat-service, and what they cost.
+
+Settings (environment): STREAMS (2000), each of a run of its own that waits for a worker, ROUNDS (3) of SECONDS (5) of
+other requests before and while they are open, KEEPALIVE_SECONDS (15). Memory is what the processes have; the kernel
+keeps that of the sockets. Compare figures of one run only.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.bench.figures import spread, verdict
+from tests.bench.history.load_client import Measured, put_load, request
+from tests.bench.machine import load
+from tests.bench.memory import resident_bytes
+from tests.bench.processor_time import cpu_seconds, tree_cpu_seconds
+from tests.bench.streams.runs import create_runs
+from tests.bench.streams.watcher import WatchedStream, watched_streams
+from tests.support.system import System, running_system
+
+STREAMS_PER_USER = 20
+WARM_STREAMS = 20
+CONNECTIONS = 4
+ENDED_STREAMS = 20
+SERVICES = ("gateway", "chat-service")
+PROCESSES = (*SERVICES, "history-service", "redis", "postgres")
+
+MEMORY_GOAL = 60.0
+SLOWER_GOAL = 1.25
+COMMENT_SLACK_SECONDS = 10.0
+SETTLE_SECONDS = 2.0
+END_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """How many streams, and how long the others ask."""
+
+    streams: int
+    rounds: int
+    seconds: float
+    keepalive_seconds: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured: memory in bytes and processor time in shares of a core, by process."""
+
+    memory: Mapping[str, float]
+    idle: Mapping[str, float]
+    waiting: Mapping[str, float]
+    before: list[Measured]
+    during: list[Measured]
+    comments: list[int]
+    open_seconds: float
+    end_seconds: float
+
+
+class Bench:
+    """One product, and its users."""
+
+    def __init__(self, system: System, settings: BenchSettings) -> None:
+        self._system = system
+        self._settings = settings
+        self._port = urlsplit(system.gateway_url).port or 0
+        users = max(1, settings.streams // STREAMS_PER_USER)
+        self._tokens = {f"user-{number}": system.token(f"user-{number}", seconds=3600) for number in range(users)}
+
+    async def measure(self) -> Results:
+        """Make the runs, ask others, open the streams, ask again, end some."""
+        settings = self._settings
+        say(f"making {settings.streams} runs, {load()}")
+        runs = await create_runs(self._system.gateway_url, self._tokens, settings.streams)
+        # What a process takes once and keeps, it takes before the first measurement.
+        async with watched_streams(self._port, self._tokens, runs[:WARM_STREAMS]):
+            await self._ask(1)
+        await asyncio.sleep(SETTLE_SECONDS)
+        say(f"asking before, {load()}")
+        before = [await self._ask(settings.seconds) for _ in range(settings.rounds)]
+        idle = await self._shares(settings.keepalive_seconds)
+        memory = self._memory()
+        began = time.perf_counter()
+        async with watched_streams(self._port, self._tokens, runs) as streams:
+            opened = time.perf_counter() - began
+            say(f"{len(streams)} streams are open after {opened:.1f} s, {load()}")
+            waiting = await self._shares(settings.keepalive_seconds + COMMENT_SLACK_SECONDS)
+            comments = [stream.comments for stream in streams]
+            now = self._memory()
+            during = [await self._ask(settings.seconds) for _ in range(settings.rounds)]
+            ended = await self._end(runs, streams)
+        grown = {service: (now[service] - memory[service]) / len(streams) for service in SERVICES}
+        return Results(grown, idle, waiting, before, during, comments, opened, ended)
+
+    async def _ask(self, seconds: float) -> Measured:
+        requests = cycle(
+            [
+                request("GET", f"/api/{user_id}/conversations", {"authorization": f"Bearer {token}"})
+                for user_id, token in self._tokens.items()
+            ]
+        )
+        measured = await put_load(self._port, requests, concurrency=CONNECTIONS, seconds=seconds)
+        assert not measured.failures, measured.last_failure
+        return measured
+
+    def _memory(self) -> dict[str, int]:
+        return {service: resident_bytes(self._system.pid(service)) for service in SERVICES}
+
+    async def _shares(self, seconds: float) -> dict[str, float]:
+        """Return which share of a core each process uses, while nothing happens for so long."""
+        before, began = self._cpu_seconds(), time.perf_counter()
+        await asyncio.sleep(seconds)
+        took = time.perf_counter() - began
+        return {name: (now - before[name]) / took for name, now in self._cpu_seconds().items()}
+
+    def _cpu_seconds(self) -> dict[str, float]:
+        count = {"postgres": tree_cpu_seconds}
+        return {name: count.get(name, cpu_seconds)(self._system.pid(name)) for name in PROCESSES}
+
+    async def _end(self, runs: list[tuple[str, str]], streams: list[WatchedStream]) -> float:
+        """Cancel some runs; return how long after the last cancellation all their streams had ended."""
+        async with self._system.client(None) as client:
+            for user_id, run_id in runs[:ENDED_STREAMS]:
+                headers = {"Authorization": f"Bearer {self._tokens[user_id]}"}
+                (await client.post(f"/api/{user_id}/runs/{run_id}/cancel", headers=headers)).raise_for_status()
+        began = time.perf_counter()
+        async with asyncio.timeout(END_SECONDS):
+            await asyncio.gather(*(stream.ended for stream in streams[:ENDED_STREAMS]))
+        return time.perf_counter() - began
+
+
+async def main(settings: BenchSettings) -> None:
+    """Start the product without a worker, measure, print the table and the verdicts."""
+    with tempfile.TemporaryDirectory() as name:
+        async with running_system(
+            Path(name) / "data",
+            WORKERS="0",
+            KEEPALIVE_SECONDS=f"{settings.keepalive_seconds:g}",
+            RUN_QUEUE_LIMIT=str(settings.streams + 1),
+            RATE_LIMIT_USER="1000000/minute",
+        ) as system:
+            results = await Bench(system, settings).measure()
+    sys.stdout.write("\n".join(_report(results, settings)) + "\n")
+
+
+def _report(results: Results, settings: BenchSettings) -> list[str]:
+    lines = [
+        f"{settings.streams} idle streams, opened in {results.open_seconds:.1f} s; {load()}",
+        "",
+        f"{'':<18}{'KB a stream':>14}{'ms of CPU a second, without':>30}{'with the streams':>20}",
+    ]
+    for name in PROCESSES:
+        memory = f"{results.memory[name] / 1024:.1f}" if name in results.memory else ""
+        lines.append(f"{name:<18}{memory:>14}{results.idle[name] * 1e3:>30.1f}{results.waiting[name] * 1e3:>20.1f}")
+    lines += ["", f"{'GET conversations':<18}{'p50 ms':>24}{'p99 ms':>26}{'requests/s':>26}"]
+    for name, rounds in (("without", results.before), ("with the streams", results.during)):
+        p50, p99 = (spread([each.percentile(share) for each in rounds], 1) for share in (0.5, 0.99))
+        lines.append(f"{name:<18}{p50:>24}{p99:>26}{spread([each.per_second for each in rounds], 0):>26}")
+    silent = sum(not comments for comments in results.comments)
+    slower = [
+        during.percentile(0.5) / before.percentile(0.5)
+        for before, during in zip(results.before, results.during, strict=True)
+    ]
+    both = [sum(results.memory.values()) / 1024]
+    within = settings.keepalive_seconds + COMMENT_SLACK_SECONDS
+    return [
+        *lines,
+        "",
+        verdict("memory of a stream in both services", both, "at most", MEMORY_GOAL, digits=1, unit="KB"),
+        verdict(f"streams without a comment in {within:g} s", [silent], "at most", 0, digits=0),
+        verdict("p50 of other requests, to that without streams", slower, "at most", SLOWER_GOAL),
+        f"streams of {ENDED_STREAMS} cancelled runs had ended {results.end_seconds:.2f} s after the last",
+    ]
+
+
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+def _setting(name: str, default: str) -> str:
+    return os.environ.get(name) or default  # noqa: TID251 - the program's own settings
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        main(
+            BenchSettings(
+                streams=int(_setting("STREAMS", "2000")),
+                rounds=int(_setting("ROUNDS", "3")),
+                seconds=float(_setting("SECONDS", "5")),
+                keepalive_seconds=float(_setting("KEEPALIVE_SECONDS", "15")),
+            )
+        )
+    )
