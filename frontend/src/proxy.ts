@@ -23,7 +23,7 @@ async function proxyApi(request: NextRequest): Promise<Response> {
   const token = await sessionToken(request.headers);
   if (token === null) return problem(401, "token_missing", "Unauthorized", "Sign in to continue.");
   const headers = new Headers(request.headers);
-  for (const name of ["cookie", "accept-encoding", "x-forwarded-for"]) headers.delete(name);
+  for (const name of ["cookie", "accept-encoding"]) headers.delete(name);
   headers.set("authorization", `Bearer ${token}`);
   return NextResponse.next({ request: { headers } });
 }

@@ -18,7 +18,10 @@ const ANSWER_HEADERS = [
   "x-run-id",
 ] as const;
 
-/** Request headers that the gateway may see; the cookie stays here, and so does the browser's address. */
+/**
+ * Request headers that the gateway may see; the cookie stays here. `server/start.mjs` has seen to it that
+ * X-Forwarded-For tells the browser's address; the gateway believes it if the page is one of its TRUSTED_PROXIES.
+ */
 const REQUEST_HEADERS = [
   "accept",
   "accept-language",
@@ -32,6 +35,7 @@ const REQUEST_HEADERS = [
   "traceparent",
   "tracestate",
   "user-agent",
+  "x-forwarded-for",
   "x-request-id",
 ] as const;
 
