@@ -21,6 +21,7 @@ from chat_service.relay.metrics import ENDINGS, LOSSES, READERS, REREADS
 from chat_service.relay.outlet import Outlet
 from chat_service.relay.passage import Passage
 from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
+from chat_service.relay.stored_frames import StoredFrames
 from contracts.frames import KEEP_ALIVE, LOG_START, Cursor
 from contracts.redis_keys import LIVE_CHECK, live_channel
 from contracts.runs import TERMINAL_STATUSES, Run
@@ -49,7 +50,7 @@ class RunReader:
         self._log = event_log
         self._limits = limits
         self._passage = Passage(cursor, run_frames=run_frames)
-        self._run_frames = run_frames
+        self._stored = StoredFrames(record, self._passage, limits, run_frames=run_frames)
         self._inquiry = Inquiry(record, limits, on_answer=self._hurry)
         self._queue: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -170,7 +171,7 @@ class RunReader:
     async def _settle(self) -> None:
         """End with a run whose dead attempts have left items behind: the store knows which of them stay."""
         try:
-            items = await self._record.items_within(self._limits.answer_seconds)
+            end = await self._stored.for_terminal_event()
         except RecordUnavailableError:
             self._inquiry.fail()
             if self._inquiry.is_lost:
@@ -178,7 +179,7 @@ class RunReader:
             else:
                 await asyncio.sleep(RETRY_SECONDS)
         else:
-            await self._end_with(b"".join(self._passage.settle(items)), "event")
+            await self._end_with(end, "event")
 
     async def _sleep(self) -> None:
         """Wait until there is news that `flush` did not deal with, or something is due."""
@@ -232,8 +233,7 @@ class RunReader:
         """Redis has lost events of the run: give what is stored instead, and go on with the `following` one."""
         LOSSES.inc()
         log.warning("relay_events_lost", run_id=self._record.run_id, cursor=str(self._passage.cursor))
-        items = await self._record.items_within(self._limits.answer_seconds)
-        await self._send(b"".join(self._passage.fill(items, following.attempt)))
+        await self._send(await self._stored.for_gap(following))
 
     def _offer(self, frames: list[bytes]) -> bool:
         """Write what has been taken; that there was anything proves that the run can be followed."""
@@ -297,13 +297,7 @@ class RunReader:
             log.warning("relay_read_failed", run_id=run.id, error=type(error).__name__)
         if self._passage.is_over:
             return
-        items = await self._record.items_within(self._limits.answer_seconds)
-        frames = self._passage.fill(items) + self._passage.withdrawals()
-        if run.status == "failed":
-            frames.append(synthetic.run_failed(run.error))
-        if self._run_frames:
-            frames.append(synthetic.run_ended(run))
-        await self._end_with(b"".join(frames), "history")
+        await self._end_with(await self._stored.for_end(run), "history")
 
     async def _end_with(self, chunk: bytes, source: str) -> None:
         self._ended = True
