@@ -96,9 +96,12 @@ class Scene:
         name = f"{operation.name} {body.kind} {sorted(body.used)} {dict(query)}"
         return [f"{name}: {fault}: {response.status_code} {response.text[:200]}"] if fault else []
 
-    async def check_rows(self) -> None:
-        """Check that nothing has become of what is not the other one's."""
+    async def check_unchanged(self) -> None:
+        """Check that nothing has become of what is not the other one's: no row, and the owner's ChatKit session."""
         assert await rows_of_others(self.admin_url, OTHER) == self.rows
+        url = f"{self.product.url('gateway')}/api/{OWNER}/runs/{self.owner.ids['run_id']}"
+        answer = await self.http.get(url, headers={"Authorization": f"Bearer {self.owner.client_secret}"})
+        assert answer.status_code == 200, answer.text
 
 
 def foreign_parts(face: Face, operation: Operation) -> list[set[str]]:

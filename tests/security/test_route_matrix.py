@@ -65,7 +65,7 @@ async def test_a_wrong_token_opens_nothing(scene: Scene, name: Service, way: str
         response = await scene.ask(face, operation, scene.owner.ids, body, wrong.token(scene, face, operation))
         faults += scene.faults(response, operation, {wrong.status: {wrong.code}})
     assert not faults, "\n".join(faults)
-    await scene.check_rows()
+    await scene.check_unchanged()
 
 
 @pytest.mark.parametrize("name", FACES)
@@ -84,7 +84,7 @@ async def test_a_path_to_somebody_elses_thing_is_refused(scene: Scene, name: Ser
                 else:
                     faults += scene.faults(response, operation, NOT_YOURS, f"with their {sorted(foreign)}")
     assert not faults, "\n".join(faults)
-    await scene.check_rows()
+    await scene.check_unchanged()
 
 
 @pytest.mark.parametrize("name", FACES)
@@ -99,7 +99,7 @@ async def test_somebody_elses_things_in_a_body_or_a_cursor_tell_nothing(scene: S
                 response = await scene.ask(face, operation, scene.other.ids, body, token, **query)
                 faults += scene.told(response, operation, body, query)
     assert not faults, "\n".join(faults)
-    await scene.check_rows()
+    await scene.check_unchanged()
 
 
 @pytest.mark.parametrize("name", FACES)

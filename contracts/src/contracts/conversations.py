@@ -1,9 +1,9 @@
 """Conversations, their items and messages, as the history-service speaks of them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 TITLE_MAX_LENGTH = 200
 
@@ -13,6 +13,8 @@ MessageStatus = Literal["completed", "incomplete"]
 """`incomplete`: a text that was cut off, because its run was cancelled, failed or ran out of time."""
 
 JsonObject = dict[str, Any]
+
+THREAD_STATUSES = ("active", "locked", "closed")
 
 MessageKind = Literal[
     "user_message",
@@ -70,12 +72,32 @@ class ConversationCreate(Wire):
     metadata: JsonObject = Field(default_factory=dict)
 
 
+def _check_status(status: JsonObject) -> JsonObject:
+    if status.get("type") not in THREAD_STATUSES or not isinstance(status.get("reason"), str | None):
+        raise ValueError("not a thread status of ChatKit's")
+    return status
+
+
+ThreadStatus = Annotated[
+    JsonObject,
+    AfterValidator(_check_status),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"type": {"enum": list(THREAD_STATUSES)}, "reason": {"type": ["string", "null"]}},
+            "required": ["type"],
+        }
+    ),
+]
+"""A `chatkit.types.ThreadStatus`: anything else could be stored, and no page could list it afterwards."""
+
+
 class ConversationPut(Wire):
     """The whole of a ChatKit `ThreadMetadata`, created or replaced under its id."""
 
     id: str
     title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
-    status: JsonObject = Field(default_factory=lambda: {"type": "active"})
+    status: ThreadStatus = Field(default_factory=lambda: {"type": "active"})
     metadata: JsonObject = Field(default_factory=dict)
     allowed_image_domains: list[str] | None = None
     created_at: datetime
@@ -85,7 +107,7 @@ class ConversationPatch(Wire):
     """Fields to change; what is left out stays."""
 
     title: str | None = Field(default=None, max_length=TITLE_MAX_LENGTH)
-    status: JsonObject | None = None
+    status: ThreadStatus | None = None
     metadata: JsonObject | None = None
 
 
