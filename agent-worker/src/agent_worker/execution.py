@@ -23,7 +23,7 @@ from agent_worker.settings import Settings
 from agent_worker.stopping import Signal, Stop, StoppedError, cancel, unless_stopped
 from agent_worker.takeover import take_over
 from agent_worker.tools.ledgered import LedgeredTools
-from agent_worker.tools.pool import ToolsUnreachableError
+from agent_worker.tools.pool import ToolCallRefusedError, ToolsUnreachableError
 from contracts.conversations import ItemPut, JsonObject, ToolCall
 from contracts.redis_keys import RUNS_READY
 from contracts.runs import Claim, RunError, RunEvent, RunFinish, RunItemsPut, RunUsage, TerminalStatus
@@ -209,6 +209,8 @@ class Execution:
             result = await self._resources.tools.call(call.name, call.arguments, meta)
         except ToolsUnreachableError:
             output, failed = "The tool cannot be reached; whether the call had an effect is not known.", True
+        except ToolCallRefusedError:
+            output, failed = "The tool refused the call; it had no effect.", True
         else:
             output, failed = _text_of(result), bool(result.is_error)
         return call.model_copy(update={"output": output, "status": "failed" if failed else "completed"})

@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 from agents.mcp import MCPServerStreamableHttp
-from mcp.types import CallToolResult, Tool
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_REQUEST, CallToolResult, Tool
 
 from contracts.conversations import JsonObject
+from service_kit.principal import TokenExpiredError
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +25,10 @@ CLOSE_SECONDS = 2.0
 
 class ToolsUnreachableError(Exception):
     """The tool server did not answer, however often it was asked."""
+
+
+class ToolCallRefusedError(Exception):
+    """The tool server will not carry out the call for this caller, however often it is asked."""
 
 
 class ToolPool:
@@ -46,7 +52,9 @@ class ToolPool:
         return self._tools
 
     async def call(self, name: str, arguments: JsonObject, meta: Callable[[], JsonObject]) -> CallToolResult:
-        """Call a tool. Its own errors come back as a result with `isError`. Raises ToolsUnreachableError.
+        """Call a tool. Its own errors come back as a result with `isError`.
+
+        Raises ToolsUnreachableError and ToolCallRefusedError.
 
         `meta` is asked for each try: the last one may come when the token of the first has expired.
         """
@@ -65,6 +73,8 @@ class ToolPool:
                 async with self._connection() as server:
                     return await operation(server)
             except Exception as error:
+                if isinstance(error, MCPError) and _is_refusal(error):
+                    raise ToolCallRefusedError(error.message) from error
                 log.warning("tool_connection_broke", error=type(error).__name__)
                 if time.monotonic() + pause > give_up:
                     raise ToolsUnreachableError(self._url) from error
@@ -99,3 +109,10 @@ class ToolPool:
                 await server.cleanup()
         except Exception as error:
             log.info("tool_connection_close_failed", error=type(error).__name__)
+
+
+def _is_refusal(error: MCPError) -> bool:
+    """Tell whether it is the server's own word (a problem's code) about the caller. A fresh token mends an old one."""
+    data = cast("JsonObject", error.data) if isinstance(error.data, dict) else {}
+    code = data.get("code")
+    return error.code == INVALID_REQUEST and code not in (None, TokenExpiredError.code)
