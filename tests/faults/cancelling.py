@@ -16,16 +16,18 @@ MEASURE_SECONDS = 60.0
 async def measure_cancels(api: str, rounds: int, folder: Path) -> list[float]:
     """Return the seconds of each round. Everything between the client and the model is the product's own."""
     hung_up = asyncio.Event()
-    async with serve(create_model_server([], asyncio.Event(), hung_up)) as url:
-        async with running_system(
+    async with (
+        serve(create_model_server([], asyncio.Event(), hung_up)) as url,
+        running_system(
             folder / api,
             MODEL_PROVIDER="compatible",
             MODEL="stub",
             MODEL_BASE_URL=f"{url}/v1",
             MODEL_API_KEY="stub",
             MODEL_API=api,
-        ) as system:
-            return [await _measure(system, f"user-{number}", hung_up) for number in range(rounds)]
+        ) as system,
+    ):
+        return [await _measure(system, f"user-{number}", hung_up) for number in range(rounds)]
 
 
 async def _measure(system: System, user_id: str, hung_up: asyncio.Event) -> float:

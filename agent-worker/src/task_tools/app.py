@@ -14,8 +14,10 @@ from service_kit.database import open_database
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
 from service_kit.openapi import OperationErrors
+from service_kit.sweeper import Sweeper
 from task_tools.errors import TaskForbiddenError, TaskNotFoundError
 from task_tools.routes import tasks
+from task_tools.services.retention import retention_jobs
 from task_tools.services.tool_calls import ToolCalls
 from task_tools.settings import ANY_HOST, Settings
 from task_tools.tools.calls import ToolCaller
@@ -36,7 +38,8 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.database = database
             server = create_mcp_server(ToolCaller(app.state.token_verifier, ToolCalls(database)))
             _mount(server, app, settings)
-            async with server.session_manager.run():
+            sweeper = Sweeper(retention_jobs(settings, database), settings.tool_call_sweep_seconds)
+            async with server.session_manager.run(), sweeper.running():
                 yield
 
     app = create_service_app(

@@ -16,6 +16,12 @@ class Settings(DatabaseSettings):
 
     tools_port: int = 8040
 
+    tool_call_retention_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a call's result is kept for a repetition: longer than any run lasts (`RUN_EXPIRY_SECONDS`, 3600)."""
+
+    tool_call_sweep_seconds: float = Field(default=600.0, gt=0)
+    """How long the sweeper rests when it has found no more old calls."""
+
     mcp_allowed_hosts: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["127.0.0.1:*", "localhost:*", "[::1]:*", "task-tools:*"]
     )

@@ -9,6 +9,8 @@ from contracts.tasks import TASK_DESCRIPTION_MAX_LENGTH, TASK_TITLE_MAX_LENGTH
 
 SCHEMA = "tasks"
 USER_ROLE = "threadkeep_tasks_user"
+RETENTION_ROLE = "threadkeep_tasks_retention"
+"""Deletes old calls, whoever's they are; sees whose and how old they are, and nothing else."""
 
 _NOW = {"server_default": text("clock_timestamp()")}
 
@@ -45,6 +47,7 @@ class CallRow(SQLModel, table=True):
     __tablename__ = "tool_calls"  # pyright: ignore[reportAssignmentType] - SQLModel declares a method
     __table_args__ = (
         CheckConstraint("user_id <> ''", name="tool_calls_user_id_check"),
+        Index("tool_calls_by_age", "created_at"),
         {"schema": SCHEMA},
     )
 

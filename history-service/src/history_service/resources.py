@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from history_service.services.retention import retention_jobs
 from history_service.services.run_sweep import run_jobs
-from history_service.services.sweeper import Sweeper
 from history_service.settings import Settings
 from history_service.storage.blobs import BlobStore, open_blobs
 from service_kit.database import Database, open_database
 from service_kit.internal_tokens import TokenSigner
+from service_kit.sweeper import Sweeper
 
 SERVICE = "history-service"
 

@@ -17,7 +17,6 @@ from history_client import HistoryClient, HistoryNotFoundError, UserHistory, Wor
 from history_service.app import create_app
 from history_service.errors import BlobsUnavailableError
 from history_service.services.retention import Retention, retention_jobs
-from history_service.services.sweeper import Sweeper, SweepJob, Swept
 from history_service.settings import Settings
 from history_service.storage import deletions
 from history_service.storage.blobs import FolderBlobs, new_blob_key, open_blobs
@@ -27,6 +26,7 @@ from launcher.sql import connected
 from service_kit.database import Database, open_database
 from service_kit.http import create_http_client
 from service_kit.statements import Statement
+from service_kit.sweeper import Sweeper, SweepJob, Swept
 from tests.integration.history_service.conftest import signer
 from tests.support.attachments import attachment, files_in, upload
 from tests.support.history import assistant_message, conversation_put, finish, run_create
@@ -247,11 +247,11 @@ async def test_the_service_sweeps_when_it_starts_and_counts(
     await age(admin_database_url, MONTH, *ids)
     retaining = {"retention_days": 30, "retention_batch_size": 2, "retention_interval_seconds": 0.05}
     counted = {"job": "idle_conversations"}
-    before = REGISTRY.get_sample_value("threadkeep_history_swept_total", counted) or 0
+    before = REGISTRY.get_sample_value("threadkeep_swept_total", counted) or 0
     async with serve(create_app(settings.model_copy(update=retaining))) as url, create_http_client(url) as http:
         await eventually(lambda: has_none(HistoryClient(http, signer("chat-service")).as_user("alice")), what="swept")
         await eventually(lambda: files_in(folder) == [], what="bytes removed")
-    after = REGISTRY.get_sample_value("threadkeep_history_swept_total", counted)
+    after = REGISTRY.get_sample_value("threadkeep_swept_total", counted)
     assert after == before + 5
 
 

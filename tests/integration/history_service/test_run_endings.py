@@ -16,13 +16,13 @@ from history_service.app import create_app
 from history_service.openai_projection.drawing import GIVEN_UP_OUTPUT
 from history_service.services.endings import MAX_ENDED
 from history_service.services.run_sweep import RunSweep, run_jobs
-from history_service.services.sweeper import Sweeper
 from history_service.settings import Settings
 from history_service.storage.leases import LeaseStore
 from history_service.storage.roles import DISPATCH_ROLE
 from launcher.sql import connected
 from service_kit.database import Database, open_database
 from service_kit.http import create_http_client
+from service_kit.sweeper import Sweeper
 from tests.integration.history_service.conftest import signer
 from tests.integration.history_service.test_runs import claimed, expire_lease
 from tests.support.history import assistant_message, conversation_put, finish, item, items_put, run_create

@@ -76,6 +76,6 @@ async def test_migrations_run_in_parallel_and_again(postgres: PostgresServer) ->
         await asyncio.gather(*(migrate(settings) for _ in range(4)))
         await migrate(settings)
         async with connected(url) as connection:
-            assert await connection.fetchval("SELECT version_num FROM tasks.alembic_version") == "0001"
+            assert await connection.fetchval("SELECT version_num FROM tasks.alembic_version") == "0002"
     finally:
         await postgres.drop_database(url)

@@ -1,8 +1,9 @@
 """The ledger of tool calls in Postgres."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import String, bindparam, literal_column, select, update
+from sqlalchemy import Integer, Interval, String, bindparam, delete, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -24,6 +25,16 @@ _RECORD = Statement(
 )
 _GET = Statement(
     select(col(CallRow.tool), col(CallRow.arguments_digest), col(CallRow.result), col(CallRow.is_error)).where(*_IS_OWN)
+)
+_DELETE_OLD = Statement(
+    delete(CallRow).where(
+        tuple_(col(CallRow.user_id), col(CallRow.key)).in_(
+            select(col(CallRow.user_id), col(CallRow.key))
+            .where(col(CallRow.created_at) < func.clock_timestamp() - bindparam("age", type_=Interval))
+            .order_by(col(CallRow.created_at))
+            .limit(bindparam("rows", type_=Integer))
+        )
+    )
 )
 
 
@@ -72,3 +83,11 @@ class CallStore:
         if row is None:
             raise LookupError("no call has this key")
         return RecordedCall(row["tool"], row["arguments_digest"], CallResult(row["result"] or "", row["is_error"]))
+
+
+async def delete_old_calls(transaction: Transaction, age: timedelta, rows: int) -> int:
+    """Delete up to `rows` calls of anybody's that are older than `age`, the oldest first; returns how many.
+
+    The transaction acts as `RETENTION_ROLE`.
+    """
+    return await transaction.execute(_DELETE_OLD, age=age, rows=rows)

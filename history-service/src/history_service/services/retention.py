@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from history_service.errors import BlobsUnavailableError
-from history_service.services.sweeper import SweepJob, Swept
 from history_service.settings import Settings
 from history_service.storage.blobs import BlobStore
 from history_service.storage.deletions import Deleted, DeletionStore
 from history_service.storage.retention import Expired, RetentionStore
 from history_service.storage.roles import RETENTION_ROLE, USER_ROLE
 from service_kit.database import Database
+from service_kit.sweeper import SweepJob, Swept
 
 POSTPONEMENT = timedelta(minutes=5)
 """How long a blob that could not be removed lets others have their turn."""

@@ -6,12 +6,12 @@ import structlog
 
 from history_service.domain import expired_error, max_attempts_error
 from history_service.services.endings import MAX_ENDED, settle_all
-from history_service.services.sweeper import SweepJob, Swept
 from history_service.settings import Settings
 from history_service.storage.leases import LeaseStore
 from history_service.storage.roles import DISPATCH_ROLE
 from history_service.storage.runs import PlacedRun
 from service_kit.database import Database
+from service_kit.sweeper import SweepJob, Swept
 
 log = structlog.get_logger(__name__)
 

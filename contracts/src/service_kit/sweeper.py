@@ -1,4 +1,7 @@
-"""The sweeper: deletes or ends in the background what has expired, in bounded jobs."""
+"""The sweeper: deletes or ends in the background what has expired, in bounded jobs.
+
+Only services with a database import this module.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,11 +14,11 @@ from prometheus_client import Counter
 from service_kit.database_problems import is_unavailable
 
 SWEPT = Counter(
-    "threadkeep_history_swept_total",
-    "Conversations, runs and other things that the sweeper has deleted or ended.",
+    "threadkeep_swept_total",
+    "What the sweeper has deleted or ended, by the job that did it.",
     ["job"],
 )
-FAILURES = Counter("threadkeep_history_sweep_failures_total", "Jobs of the sweeper that failed.", ["job"])
+FAILURES = Counter("threadkeep_sweep_failures_total", "Jobs of the sweeper that failed.", ["job"])
 
 log = structlog.get_logger(__name__)
 
