@@ -11,6 +11,7 @@ from chat_service.relay import synthetic
 from chat_service.relay.outlet import ResponseBody
 from chat_service.relay.reader import RunReader
 from contracts.runs import Run
+from service_kit.requests import body_send_of
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class FrameStreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the run ends or the client leaves."""
-        body = ResponseBody(send)
+        body = ResponseBody(body_send_of(scope, send))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self._head:
             await body.write(self._head)

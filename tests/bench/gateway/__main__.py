@@ -32,7 +32,7 @@ from tests.bench.gateway.contestants import (
 from tests.bench.gateway.event_client import event_count, open_streams
 from tests.bench.gateway.event_service import EVENT
 from tests.bench.gateway.identity import Issuer
-from tests.bench.gateway.wrk import Measured, put_load, write_script
+from tests.bench.gateway.wrk import FailedRequestsError, Measured, put_load, write_script
 from tests.bench.machine import OTHER_CORE, load
 from tests.bench.processor_time import cpu_seconds
 
@@ -92,7 +92,12 @@ async def _measure(contest: Contest, settings: BenchSettings, script: Path, toke
     results = Results(*(defaultdict[str, list[object]](list) for _ in range(4)))  # pyright: ignore[reportArgumentType]
 
     async def ask(server: Contestant, connections: int, seconds: float) -> Measured:
-        return await put_load(contest.wrk, script, server.port, server.pid, connections=connections, seconds=seconds)
+        try:
+            return await put_load(
+                contest.wrk, script, server.port, server.pid, connections=connections, seconds=seconds
+            )
+        except FailedRequestsError as error:
+            raise FailedRequestsError(f"{server.name}: {error}") from error
 
     for number in range(settings.rounds + 1):
         _say(f"round {number} of {settings.rounds}, {load()}" if number else "warming up")

@@ -17,7 +17,7 @@ from gateway.forwarding.targets import Target
 from gateway.forwarding.upstreams import Upstreams
 from gateway.settings import Settings
 from service_kit.problems import InvalidRequestError, ProblemError
-from service_kit.requests import request_id_of
+from service_kit.requests import body_send_of, request_id_of
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,8 @@ class ForwardedResponse(Response):
             if exchange.status == 401:
                 log.error("internal_token_refused", service=self._target.service)
                 raise UpstreamFailedError()
-            await self._relay(exchange, watch, send)
+            is_stream = await _send_head(exchange, send)
+            await self._relay(exchange, watch, body_send_of(scope, send), is_stream=is_stream)
         finally:
             watch.close()
             exchange.close()
@@ -118,8 +119,7 @@ class ForwardedResponse(Response):
             else:
                 return exchange, watch
 
-    async def _relay(self, exchange: Exchange, watch: CallerWatch, send: Send) -> None:
-        is_stream = await _send_head(exchange, send)
+    async def _relay(self, exchange: Exchange, watch: CallerWatch, send: Send, *, is_stream: bool) -> None:
         if exchange.is_whole:
             await send({"type": "http.response.body", "body": exchange.take(), "more_body": False})
             return
