@@ -114,7 +114,7 @@ async def test_errors_are_openais(history: History, alice_openai: AsyncOpenAI) -
         with pytest.raises(openai.AuthenticationError) as invalid:
             await stranger.conversations.create()
     assert (invalid.value.type, invalid.value.code) == ("authentication_error", "token_invalid")
-    assert invalid.value.response.headers["www-authenticate"] == "Bearer"
+    assert invalid.value.response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
     url = str(history.http.base_url)
     async with openai_client(url, signer("chat-service"), "alice", (CONVERSATIONS_READ,)) as reader:

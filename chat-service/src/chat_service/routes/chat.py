@@ -11,12 +11,13 @@ from chat_service.dependencies import BoundedBody, ChatPrincipal, CurrentResourc
 from chat_service.relay.reader import RunReader
 from chat_service.responses import RUN_ID_HEADER, FrameStreamResponse
 from chat_service.services.asking import Ids, answer_of, ask, wait_for_end
+from chat_service.stream_route import StreamRoute
 from contracts.chat import ChatAnswer, ChatRequest
 from contracts.runs import TERMINAL_STATUSES
 from service_kit.openapi import problem_document
 from service_kit.problems import invalid_request
 
-router = APIRouter()
+router = APIRouter(route_class=StreamRoute)
 
 MAX_KEY_LENGTH = 255
 
