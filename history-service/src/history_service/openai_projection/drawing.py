@@ -14,7 +14,7 @@ from history_service.openai_projection.tool_cards import arguments_of, tool_card
 SDK_TOOL_ERROR = "An error occurred while running the tool. Please try again."
 """What `agents.tool.default_tool_error_function` has a model read when a tool raises."""
 
-GIVEN_UP_OUTPUT = "The run ended before the tool answered. Whether it had an effect is not known."
+GIVEN_UP_OUTPUT = "The run ended before the tool answered; whether it had an effect is not known."
 """What the model reads of a tool call whose run has ended without its worker."""
 
 
