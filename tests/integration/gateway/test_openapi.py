@@ -1,26 +1,21 @@
 """Schemathesis: whatever the gateway is asked, before the real services, it answers as documented, never 5xx."""
 
 import asyncio
-import copy
-import sys
-from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode, checks
-from schemathesis.specs.openapi import checks as openapi_checks
+from schemathesis import checks
 
 from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from history_client import HistoryClient
 from service_kit.http import create_http_client
-from service_kit.openapi import operations
+from tests.support.fuzzing import CHECKS, AnyCase, ApiFuzzer, check_everything
 from tests.support.history import run_create
 from tests.support.operations import Operation, operations_of
 from tests.support.postgres import PostgresServer
@@ -28,62 +23,27 @@ from tests.support.product import Product, migrate, running_product, running_wor
 
 SEED = 5
 USER = "alice"
-AnyCase = Case[Any]
-CHECKS: list[Any] = [
-    openapi_checks.status_code_conformance,
-    openapi_checks.content_type_conformance,
-    openapi_checks.response_headers_conformance,
-    openapi_checks.response_schema_conformance,
-]
 NOT_SUPPORTED = 501
 """Parts of ChatKit's protocol that are not offered: a documented answer, and the only 5xx that may come."""
 
-Answer = TypeVar("Answer")
-
 
 @dataclass
-class Fuzzer:
-    """Asks the gateway from a thread, as a user who is signed in, about things that exist as often as not."""
+class Fuzzer(ApiFuzzer[Operation]):
+    """Asks the gateway as a user who is signed in."""
 
     product: Product
-    loop: asyncio.AbstractEventLoop
-    ids: dict[str, str] = field(default_factory=dict[str, str])
-    statuses: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     @property
     def document(self) -> JsonObject:
         return self.product.faces["gateway"].document
 
-    def ask_everything(self, cases: int) -> list[str]:
-        """Send `cases` requests to each operation and return what was not as documented."""
-        # Without the schemes, schemathesis would leave out the token now and then, as other tests do.
-        document = copy.deepcopy(self.document)
-        for _, _, operation in operations(document):
-            operation.pop("security", None)
-        schema = schemathesis.openapi.from_dict(document)
-        failures: list[str] = []
-        for operation in operations_of(self.document):
-            self.prepare()
-            try:
-                self.ask(operation, schema[operation.path][operation.method], cases)
-            except BaseExceptionGroup as group:
-                failures.append(f"{operation.name}: {group.exceptions}")
-            except AssertionError as error:
-                failures.append(f"{operation.name}: {error}")
-        return failures
+    @property
+    def operations(self) -> Sequence[Operation]:
+        return list(operations_of(self.document))
 
-    def ask(self, operation: Operation, generated: Any, cases: int) -> None:
-        """Send generated requests to one operation. Raises what schemathesis finds."""
-        any_case = generated.as_strategy(GenerationMode.POSITIVE) | generated.as_strategy(GenerationMode.NEGATIVE)
-
+    def ask(self, operation: Operation, any_case: Any, configured: settings) -> None:
         @seed(SEED)
-        @settings(
-            max_examples=cases,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-        )
+        @configured
         @given(
             case=any_case,
             ours=st.sampled_from(["all", "all", "all", "user", "none"]),
@@ -156,28 +116,16 @@ class Fuzzer:
             "task_id": task.raise_for_status().json()["id"],
         }
 
-    def wait(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
-
 
 @pytest.fixture
 async def fuzzer(postgres: PostgresServer, redis_url: str, tmp_path: Path) -> AsyncGenerator[Fuzzer]:
     url = await postgres.create_database(await postgres.template("history-and-tasks", migrate))
     async with running_product(url, redis_url, tmp_path) as product, running_worker(product):
-        yield Fuzzer(product, asyncio.get_running_loop())
+        yield Fuzzer(asyncio.get_running_loop(), product)
     await postgres.drop_database(url)
 
 
 async def test_every_answer_is_as_documented(
     fuzzer: Fuzzer, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failures = await asyncio.to_thread(fuzzer.ask_everything, int(str(pytestconfig.getoption("fuzz_cases"))))
-    answered = {name for name, status in fuzzer.statuses if status < 300}
-    names = {operation.name for operation in operations_of(fuzzer.document)}
-    by_status = Counter[int]()
-    for (_, status), count in fuzzer.statuses.items():
-        by_status[status] += count
-    with capsys.disabled():
-        sys.stdout.write(f"\n{by_status.total()} cases, {len(names)} operations, {dict(sorted(by_status.items()))}\n")
-    assert not failures, "\n".join(failures)
-    assert names - answered == set(), "no request to these operations was a good one"
+    await check_everything(fuzzer, pytestconfig, capsys)

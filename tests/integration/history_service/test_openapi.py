@@ -1,20 +1,14 @@
 """Schemathesis: whatever the running service is asked, it answers as its OpenAPI document says, never with 5xx."""
 
 import asyncio
-import copy
-import sys
-from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
-from schemathesis import Case, GenerationMode, checks
-from schemathesis.specs.openapi import checks as openapi_checks
+from schemathesis import checks
 
 from contracts.conversations import JsonObject
 from contracts.ids import new_id
@@ -22,9 +16,9 @@ from contracts.runs import Claim
 from history_service.app import create_app
 from history_service.settings import Settings
 from service_kit.http import create_http_client
-from service_kit.openapi import operations
 from tests.integration.history_service.conftest import History
 from tests.integration.history_service.operations import Operation, operations_of, token_for
+from tests.support.fuzzing import CHECKS, AnyCase, ApiFuzzer, check_everything
 from tests.support.history import conversation_put, run_create, user_message
 from tests.support.servers import serve
 
@@ -33,58 +27,27 @@ USER = "alice"
 USED_UP = ("/finish", "/cancel", "/release")
 """After these a run is not what it was."""
 CONTENT = b"abc"
-AnyCase = Case[Any]
-CHECKS: list[Any] = [
-    checks.not_a_server_error,
-    openapi_checks.status_code_conformance,
-    openapi_checks.content_type_conformance,
-    openapi_checks.response_headers_conformance,
-    openapi_checks.response_schema_conformance,
-]
-Answer = TypeVar("Answer")
 
 
 @dataclass
-class Fuzzer:
-    """Asks the service from a thread, about things that exist as often as not."""
+class Fuzzer(ApiFuzzer[Operation]):
+    """Asks the service as somebody who may do everything."""
 
     url: str
     history: History
-    document: JsonObject
-    loop: asyncio.AbstractEventLoop
-    ids: dict[str, str] = field(default_factory=dict[str, str])
-    statuses: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+    told: JsonObject
 
-    def ask_everything(self, cases: int) -> list[str]:
-        """Send `cases` requests to each operation and return what was not as documented."""
-        # Without the scheme, schemathesis would leave out the token every now and then; there are other tests for that.
-        document = copy.deepcopy(self.document)
-        for _, _, operation in operations(document):
-            operation.pop("security", None)
-        schema = schemathesis.openapi.from_dict(document)
-        failures: list[str] = []
-        for operation in operations_of(self.document):
-            self.prepare()
-            try:
-                self.ask(operation, schema[operation.path][operation.method], cases)
-            except BaseExceptionGroup as group:
-                failures.append(f"{operation.name}: {group.exceptions}")
-            except AssertionError as error:
-                failures.append(f"{operation.name}: {error}")
-        return failures
+    @property
+    def document(self) -> JsonObject:
+        return self.told
 
-    def ask(self, operation: Operation, generated: Any, cases: int) -> None:
-        """Send generated requests to one operation. Raises what schemathesis finds."""
-        any_case = generated.as_strategy(GenerationMode.POSITIVE) | generated.as_strategy(GenerationMode.NEGATIVE)
+    @property
+    def operations(self) -> Sequence[Operation]:
+        return list(operations_of(self.told))
 
+    def ask(self, operation: Operation, any_case: Any, configured: settings) -> None:
         @seed(SEED)
-        @settings(
-            max_examples=cases,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-        )
+        @configured
         @given(case=any_case, about_ours=st.sampled_from(["both", "both", "both", "ids", "body", "neither"]))
         def send(case: AnyCase, about_ours: str) -> None:
             if about_ours in {"ids", "both"}:
@@ -95,7 +58,7 @@ class Fuzzer:
             token = token_for(operation.scope, USER, self.ids["run_id"])
             response = case.call(self.url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
             self.statuses[operation.name, response.status_code] += 1
-            case.validate_response(response, checks=CHECKS)
+            case.validate_response(response, checks=[*CHECKS, checks.not_a_server_error])
             if response.status_code < 300 and (operation.method == "DELETE" or operation.path.endswith(USED_UP)):
                 self.prepare()
 
@@ -154,10 +117,6 @@ class Fuzzer:
         assert claim is not None
         return claim
 
-    def wait(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-        future: Future[Answer] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        return future.result()
-
 
 def attachment(attachment_id: str) -> JsonObject:
     return {"id": attachment_id, "type": "file", "name": "notes.txt", "mime_type": "text/plain"}
@@ -171,19 +130,10 @@ async def fuzzer(settings: Settings) -> AsyncGenerator[Fuzzer]:
     # Each preparation leaves a run in progress.
     app = create_app(settings.model_copy(update={"run_queue_limit_per_user": 1_000_000}))
     async with serve(app) as url, create_http_client(url) as http:
-        yield Fuzzer(url, History(http), app.openapi(), asyncio.get_running_loop())
+        yield Fuzzer(asyncio.get_running_loop(), url, History(http), app.openapi())
 
 
 async def test_every_answer_is_as_documented(
     fuzzer: Fuzzer, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failures = await asyncio.to_thread(fuzzer.ask_everything, int(str(pytestconfig.getoption("fuzz_cases"))))
-    answered = {name for name, status in fuzzer.statuses if status < 300}
-    names = {operation.name for operation in operations_of(fuzzer.document)}
-    by_status = Counter[int]()
-    for (_, status), count in fuzzer.statuses.items():
-        by_status[status] += count
-    with capsys.disabled():
-        sys.stdout.write(f"\n{by_status.total()} cases, {len(names)} operations, {dict(sorted(by_status.items()))}\n")
-    assert not failures, "\n".join(failures)
-    assert names - answered == set(), "no request to these operations was a good one"
+    await check_everything(fuzzer, pytestconfig, capsys)
