@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from typing import Any
 
 from chatkit.types import InferenceOptions, UserMessageItem, UserMessageTextContent
 
@@ -82,5 +81,5 @@ class _Nowhere:
     def offer(self, chunk: bytes) -> bool:
         return True
 
-    async def drain(self) -> Any:
-        return None
+    async def drain(self) -> None:
+        return
