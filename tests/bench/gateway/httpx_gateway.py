@@ -7,8 +7,8 @@ import httpx
 
 from gateway import __main__ as gateway
 from gateway.forwarding import upstreams
-from gateway.forwarding.exchange import BrokenAnswerError, Sink, UnreachableError
 from service_kit.http import MAX_CONNECTIONS
+from service_kit.http_exchange import BrokenAnswerError, Sink, UnreachableError
 
 HEAD_END = b"\r\n"
 

@@ -145,7 +145,7 @@ async def test_a_get_is_asked_again_once_at_most(start_gateway: StartGateway) ->
 
 
 async def test_idle_connections_end(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.forwarding.connection.IDLE_CONNECTION_SECONDS", 0.05)
+    monkeypatch.setattr("service_kit.http_connections.IDLE_CONNECTION_SECONDS", 0.05)
     ended = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from starlette.requests import ClientDisconnect
 
 from gateway.forwarding.body import RequestBody
-from gateway.forwarding.exchange import Exchange
+from service_kit.http_exchange import Exchange
 
 WATCH_AFTER_SECONDS = 0.1
 """Age at which an exchange is worth a task that waits for its caller's going; most are over by then."""

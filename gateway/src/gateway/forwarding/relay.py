@@ -5,8 +5,8 @@ import asyncio
 from starlette.types import Send
 
 from contracts.frames import KEEP_ALIVE
-from gateway.forwarding.exchange import Exchange
 from gateway.forwarding.outlet import Outlet
+from service_kit.http_exchange import Exchange
 
 _FRAME_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _LONGEST_FRAME_END = 3

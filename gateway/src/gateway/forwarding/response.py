@@ -10,12 +10,12 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import UpstreamFailedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.forwarding.body import RequestBody
 from gateway.forwarding.caller_watch import CallerWatch
-from gateway.forwarding.exchange import BrokenAnswerError, Exchange, UnreachableError
 from gateway.forwarding.headers import request_headers, response_headers
 from gateway.forwarding.relay import BodyRelay
 from gateway.forwarding.targets import Target
 from gateway.forwarding.upstreams import Upstreams
 from gateway.settings import Settings
+from service_kit.http_exchange import BrokenAnswerError, Exchange, UnreachableError
 from service_kit.problems import InvalidRequestError, ProblemError
 from service_kit.requests import body_send_of, request_id_of
 

@@ -8,11 +8,11 @@ from typing import Self
 
 from contracts.principal import MAX_TOKEN_SECONDS, Service
 from gateway.cache import ExpiringCache
-from gateway.forwarding.connection import ConnectionPool
-from gateway.forwarding.exchange import BrokenAnswerError
 from gateway.forwarding.targets import Target
 from gateway.settings import Settings
 from service_kit.http import RESPONSE_TIMEOUT_SECONDS
+from service_kit.http_connections import ConnectionPool
+from service_kit.http_exchange import BrokenAnswerError
 from service_kit.internal_tokens import TokenSigner
 
 TOKEN_REUSE_SECONDS = MAX_TOKEN_SECONDS - 20

@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import cast
 from urllib.parse import urlsplit
 
-from gateway.forwarding.exchange import BrokenAnswerError, Exchange, UnreachableError
 from service_kit.http import CONNECT_TIMEOUT_SECONDS
+from service_kit.http_exchange import BrokenAnswerError, Exchange, UnreachableError
 
 IDLE_CONNECTION_SECONDS = 30
 """How long an idle connection is kept at least; shorter than the services keep theirs."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.forwarding.exchange import Exchange
+from service_kit.http_exchange import Exchange
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNK = b"5\r\nevent\r\n"
