@@ -24,7 +24,7 @@ from tests.bench.relay.contestants import (
     running_baseline,
     running_product,
 )
-from tests.bench.relay.rounds import LONG, SHORT, Costs, ask_at_once, first_texts, measure_costs
+from tests.bench.relay.rounds import FEW, LONG, SHORT, Costs, ask_at_once, first_texts, measure_costs
 
 CROWD = 50
 """Streams started at once for the first text."""
@@ -32,7 +32,9 @@ CROWD = 50
 ALONE_TRIES = 10
 """In each round, one after the other, ours and the baseline's in turn."""
 
-FEW_TOKENS = 10
+CROWD_TRIES = 3
+"""The same for those started at once."""
+
 PAUSE_SECONDS = 1.0
 """Between two figures, so that what a run's end leaves to do is not part of the next one."""
 
@@ -53,10 +55,11 @@ class BenchSettings:
 
 @dataclass(frozen=True)
 class FirstTexts:
-    """Seconds to the first text in one round: alone (the median of several tries), and in a crowd."""
+    """Seconds to the first text in one round, medians of several tries: alone; the median and the last of a crowd."""
 
     alone: float
-    crowd: list[float]
+    crowd: float
+    last: float
 
 
 @dataclass
@@ -86,7 +89,7 @@ async def _measure(product: Product, baseline: Baseline, settings: BenchSettings
     results = Results()
     _say("warming up")
     for contestant in (product, baseline):
-        await ask_at_once(contestant, max(settings.streams, CROWD), FEW_TOKENS)
+        await ask_at_once(contestant, max(settings.streams, CROWD), FEW)
     for number in range(1, settings.rounds + 1):
         _say(f"round {number} of {settings.rounds}, {load()}")
         turns = [(baseline, results.baseline), (product, results.ours)]
@@ -101,19 +104,27 @@ async def _measure(product: Product, baseline: Baseline, settings: BenchSettings
 
 async def _first_texts(product: Product, baseline: Baseline) -> tuple[FirstTexts, FirstTexts]:
     alone: dict[Product | Baseline, list[float]] = {product: [], baseline: []}
-    crowd: dict[Product | Baseline, list[float]] = {}
+    crowds: dict[Product | Baseline, list[list[float]]] = {product: [], baseline: []}
     for _ in range(ALONE_TRIES):
         for contestant, seconds in alone.items():
-            seconds += await first_texts(contestant, 1, FEW_TOKENS)
-    for contestant in alone:
-        await asyncio.sleep(PAUSE_SECONDS)
-        crowd[contestant] = await first_texts(contestant, CROWD, FEW_TOKENS)
-    ours, theirs = (FirstTexts(statistics.median(alone[each]), crowd[each]) for each in (product, baseline))
-    return ours, theirs
+            seconds += await first_texts(contestant, 1, FEW)
+    for _ in range(CROWD_TRIES):
+        for contestant, tries in crowds.items():
+            await asyncio.sleep(PAUSE_SECONDS)
+            tries.append(await first_texts(contestant, CROWD, FEW))
+
+    def texts_of(contestant: Product | Baseline) -> FirstTexts:
+        medians = [statistics.median(crowd) for crowd in crowds[contestant]]
+        lasts = [max(crowd) for crowd in crowds[contestant]]
+        return FirstTexts(statistics.median(alone[contestant]), statistics.median(medians), statistics.median(lasts))
+
+    return texts_of(product), texts_of(baseline)
 
 
 def _report(results: Results, settings: BenchSettings) -> list[str]:
-    title = f"{settings.streams} answers at once of {SHORT} and of {LONG} tokens, {settings.tokens_per_second} tokens/s"
+    title = (
+        f"{settings.streams} answers at once of {FEW}, {SHORT} and {LONG} tokens, {settings.tokens_per_second} tokens/s"
+    )
     events = [costs.events_by_token for costs in results.ours]
     return [
         f"{title}, {settings.rounds} rounds; {load()}",
@@ -130,13 +141,16 @@ def _report(results: Results, settings: BenchSettings) -> list[str]:
 
 def _cost_table(results: Results) -> list[str]:
     """One line a process."""
-    lines = [f"{'processor time':<18}{'µs a token':>26}{'µs an event':>28}{'ms a message':>26}"]
+    lines = [f"{'processor time':<18}{'µs a token':>26}{'µs an event':>28}{'ms a message':>26}{'by the line':>26}"]
 
     def line(name: str, rounds: list[Costs], processes: tuple[str, ...]) -> str:
         tokens = [costs.tokens_of(*processes) * 1e6 for costs in rounds]
         events = [micros / costs.events_by_token for micros, costs in zip(tokens, rounds, strict=True)]
         messages = [sum(costs.by_message[each] for each in processes) * 1e3 for costs in rounds]
-        return f"{name:<18}{spread(tokens, 1):>26}{spread(events, 1):>28}{spread(messages, 2):>26}"
+        of_line = [sum(costs.by_message_of_line[each] for each in processes) * 1e3 for costs in rounds]
+        return (
+            f"{name:<18}{spread(tokens, 1):>26}{spread(events, 1):>28}{spread(messages, 2):>26}{spread(of_line, 2):>26}"
+        )
 
     lines.append(line(BASELINE, results.baseline, (BASELINE,)))
     lines += [line(process, results.ours, (process,)) for process in PROCESSES]
@@ -149,8 +163,8 @@ def _first_text_table(results: Results) -> list[str]:
     lines = [f"{'first text, ms':<18}{'alone':>26}{f'{CROWD} at once, median':>28}{f'{CROWD} at once, last':>28}"]
     for name, rounds in ((BASELINE, results.baseline_texts), ("ours", results.our_texts)):
         alone = spread([texts.alone * 1e3 for texts in rounds], 1)
-        median = spread([statistics.median(texts.crowd) * 1e3 for texts in rounds], 0)
-        last = spread([max(texts.crowd) * 1e3 for texts in rounds], 0)
+        median = spread([texts.crowd * 1e3 for texts in rounds], 0)
+        last = spread([texts.last * 1e3 for texts in rounds], 0)
         lines.append(f"{name:<18}{alone:>26}{median:>28}{last:>28}")
     return lines
 
@@ -162,8 +176,8 @@ def _verdicts(results: Results) -> list[str]:
     whole = [ours.token / theirs.token for ours, theirs in pairs]
     texts = list(zip(results.our_texts, results.baseline_texts, strict=True))
     later = [(ours.alone - theirs.alone) * 1e3 for ours, theirs in texts]
-    crowd = [statistics.median(ours.crowd) / statistics.median(theirs.crowd) for ours, theirs in texts]
-    last = [max(ours.crowd) / max(theirs.crowd) for ours, theirs in texts]
+    crowd = [ours.crowd / theirs.crowd for ours, theirs in texts]
+    last = [ours.last / theirs.last for ours, theirs in texts]
     of_all = "first text of all answers started at once, to the baseline's"
     return [
         verdict("a token in gateway, chat-service and Redis, limit", relay, "at most", RELAY_LIMIT),
