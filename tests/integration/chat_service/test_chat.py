@@ -7,6 +7,7 @@ import pytest
 from chatkit.types import ThreadStreamEvent
 from pydantic import TypeAdapter
 
+from chat_service.services.runs import MAX_WAKEUPS
 from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from contracts.redis_keys import RUNS_READY
@@ -182,6 +183,14 @@ async def test_a_wake_up_that_fails_does_not_keep_a_message_from_being_accepted(
     async with system.user().stream("threads.create", input=message("Hello")) as chat:
         await chat.read_until(b"stream_options")
         assert (await system.history_of().get_run(chat.run_id)).status == "queued"
+
+
+async def test_wake_ups_that_no_worker_takes_do_not_pile_up(system: System) -> None:
+    await system.redis.rpush(RUNS_READY, *["run_old"] * MAX_WAKEUPS)
+    async with system.user().stream("threads.create", input=message("Hello")) as chat:
+        await chat.read_until(b"stream_options")
+    assert await system.redis.llen(RUNS_READY) == MAX_WAKEUPS
+    assert await system.redis.lindex(RUNS_READY, 0) == chat.run_id.encode()
 
 
 @pytest.mark.parametrize("count", [1, 30])

@@ -7,7 +7,6 @@ from typing import cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from chat_service.relay.hub import Hub
@@ -50,9 +49,9 @@ class RunNotices:
         wanted = RunCreate(id=run_id or new_id("run"), item=item, conversation=conversation, retry_after=retry_after)
         created = await history.create_run(conversation_id, wanted)
         log.info("run_created", run_id=created.run.id, conversation_id=conversation_id)
-        async with self._notice(created.run.id) as pipeline:
-            pipeline.lpush(RUNS_READY, created.run.id)
-            pipeline.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
+        async with self._notice(created.run.id) as redis:
+            if await redis.lpush(RUNS_READY, created.run.id) > MAX_WAKEUPS:
+                await redis.ltrim(RUNS_READY, 0, MAX_WAKEUPS - 1)
         return created
 
     async def cancel(self, history: UserHistory, run_id: str) -> Run:
@@ -60,11 +59,11 @@ class RunNotices:
         run = await history.cancel_run(run_id)
         if run.status in TERMINAL_STATUSES:
             self._hub.tell(live_channel(run_id), LIVE_CHECK)
-            async with self._notice(run_id) as pipeline:
-                pipeline.publish(live_channel(run_id), LIVE_CHECK)
+            async with self._notice(run_id) as redis:
+                await redis.publish(live_channel(run_id), LIVE_CHECK)
         else:
-            async with self._notice(run_id) as pipeline:
-                pipeline.publish(control_channel(run_id), CONTROL_CANCEL)
+            async with self._notice(run_id) as redis:
+                await redis.publish(control_channel(run_id), CONTROL_CANCEL)
         return run
 
     async def oldest_active(self, history: UserHistory, conversation_id: str) -> Run | None:
@@ -78,11 +77,10 @@ class RunNotices:
         return counts[0][1] > 0
 
     @asynccontextmanager
-    async def _notice(self, run_id: str) -> AsyncGenerator[Pipeline]:
-        """Send the commands given to the pipeline; a failure is logged and harmless: workers poll, and ask."""
+    async def _notice(self, run_id: str) -> AsyncGenerator[Redis]:
+        """Let a word to the workers take no longer than it may; a failure is harmless: workers poll, and ask."""
         try:
-            async with asyncio.timeout(NOTICE_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
-                yield pipeline
-                cast("list[object]", await pipeline.execute())
+            async with asyncio.timeout(NOTICE_SECONDS):
+                yield self._redis
         except (RedisError, TimeoutError) as error:
             log.warning("run_notice_failed", run_id=run_id, error=type(error).__name__)
