@@ -22,13 +22,13 @@ up: ## Start everything (UI=0: without the page; WORKERS=n: n agent workers); Ct
 down: ## Stop what `make up` started
 	@exec env $(BOOTSTRAP) down
 
-test: ## Run all checks and tests; installs what they need: a browser, a PgBouncer
+test: ## Run all checks and tests in PROCESSES (2); installs what they need: a browser, a PgBouncer
 	@$(BOOTSTRAP) built
 	@$(MAKE) --no-print-directory check
 	@cd frontend && npm run --silent test
 	@PGBOUNCER_PATH="$$($(BOOTSTRAP) pgbouncer)"; export PGBOUNCER_PATH; \
 		CHROMIUM_PATH="$$($(BOOTSTRAP) browser)" && export CHROMIUM_PATH && \
-		$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered --durations=15
+		$(BIN)/pytest -n $(or $(PROCESSES),2) --dist loadfile --cov --cov-branch --cov-report=term:skip-covered --durations=15
 
 check: ## Check style, types, import contracts and deployment files
 	@$(BOOTSTRAP) tools

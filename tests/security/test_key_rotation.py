@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from gateway.identity.jwks import JwksKeys
-from launcher.ports import free_port
 from service_kit.http import create_http_client
 from tests.security.rotating_issuer import MISCONDUCT, RotatingIssuer, gateway_of
+from tests.support.ports import free_port
 from tests.support.servers import eventually, serve
 
 USERS = 12

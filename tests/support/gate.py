@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
+from tests.support.ports import free_port
 
 Loss = Literal["request", "answer"]
 """What is lost when the connection is cut: the message on its way to the server, or the server's answer to it."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from launcher.children import Command, inherited_environment, spawn, stop
 from launcher.pidfiles import PidFiles
-from launcher.ports import free_port
 from launcher.processes import started_at
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 SERVICES = {

@@ -11,8 +11,8 @@ from secrets import token_hex
 
 from launcher.children import spawn, stop
 from launcher.embedded_postgres import START_SECONDS, STOP_SECONDS, EmbeddedPostgres
-from launcher.ports import free_port
 from launcher.sql import connected
+from tests.support.ports import free_port
 from tests.support.postgres import ROLE
 from tests.support.servers import POLL_SECONDS
 

@@ -17,9 +17,10 @@ import asyncpg
 
 from bootstrap.debian import PGBOUNCER
 from launcher.children import Command, spawn, stop
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from launcher.sql import connected
 from launcher.unprivileged import choose_identity, hand_over, let_through
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 PROJECT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import jwt
 
 from launcher.children import Command, inherited_environment, spawn, stop
 from launcher.pidfiles import PidFiles
-from launcher.ports import free_port
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 PROJECT = Path(__file__).parents[2]

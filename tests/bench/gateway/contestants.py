@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bootstrap.debian import NGINX, WRK, DebianProgram, ensure_program
 from launcher.embedded_valkey import running_valkey
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from service_kit.internal_tokens import generate_signing_key
 from tests.bench.gateway.identity import JWKS_PATH, Issuer
 from tests.bench.gateway.nginx import answer_location, running_nginx, running_proxy
 from tests.bench.machine import MEASURED_CORE, OTHER_CORE, pinned
+from tests.support.ports import free_port
 from tests.support.servers import run_process
 from tests.support.system import PROJECT
 

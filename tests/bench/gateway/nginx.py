@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.bench.machine import pinned
+from tests.support.ports import free_port
 from tests.support.servers import run_process
 
 HEALTH_PATH = "/healthz"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.principal import CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_WORK
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
 from tests.bench.history.databases import BenchDatabase
+from tests.support.ports import free_port
 from tests.support.servers import run_process
 
 _SCOPES = {

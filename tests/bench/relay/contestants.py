@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.bench.processor_time import cpu_seconds, tree_cpu_seconds
 from tests.bench.relay.baseline import PATH
 from tests.bench.relay.load_client import Question
+from tests.support.ports import free_port
 from tests.support.servers import run_process
 from tests.support.system import System, running_system
 

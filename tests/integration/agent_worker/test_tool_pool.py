@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_REQUEST
 
 from agent_worker.tools.pool import ToolCallRefusedError, ToolPool, ToolsUnreachableError
-from launcher.ports import free_port
+from tests.support.ports import free_port
 from tests.support.servers import eventually, serve
 
 

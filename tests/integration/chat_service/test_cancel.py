@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from contracts.redis_keys import CONTROL_CANCEL, control_channel
-from launcher.ports import free_port
 from tests.integration.chat_service.system import StreamedChat, System, User, message, running_system
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 LEASE_SECONDS = 0.5

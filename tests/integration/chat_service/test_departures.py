@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from launcher.ports import free_port
 from tests.integration.chat_service.system import System, message, running_system
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 GRACE_SECONDS = 0.3

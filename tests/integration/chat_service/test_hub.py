@@ -18,8 +18,8 @@ from chat_service.relay.hub import Hub
 from contracts.ids import new_id
 from launcher.children import spawn, stop
 from launcher.embedded_valkey import EmbeddedValkey
-from launcher.ports import free_port
 from tests.integration.chat_service.relay_parts import RelayBench, relay_bench
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 

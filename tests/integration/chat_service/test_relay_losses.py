@@ -14,8 +14,8 @@ from contracts.frames import KEEP_ALIVE, Cursor
 from contracts.runs import RunError
 from launcher.children import spawn, stop
 from launcher.embedded_valkey import EmbeddedValkey
-from launcher.ports import free_port
 from tests.integration.chat_service.relay_parts import Client, OneRun, RelayBench, delta, relay_bench
+from tests.support.ports import free_port
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
 

@@ -16,9 +16,9 @@ from contracts.redis_keys import LIVE_CHECK, events_key, live_channel
 from contracts.runs import Run
 from launcher.children import spawn, stop
 from launcher.embedded_valkey import EmbeddedValkey
-from launcher.ports import free_port
 from tests.integration.chat_service.relay_parts import Client, OneRun, RelayBench, delta, relay_bench
 from tests.integration.chat_service.test_relay_losses import TINY, added, done, events, item, text_of
+from tests.support.ports import free_port
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
 

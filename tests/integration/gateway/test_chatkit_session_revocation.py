@@ -9,10 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from contracts.redis_keys import revoked_session_key, sessions_revoked_key
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.integration.gateway.conftest import USER, Inside, StartGateway, bearer, secret_token
 from tests.integration.gateway.test_chatkit_sessions import CHATKIT, SESSION, create, problem
 from tests.support.gate import gate_before
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 REVOKED = (401, "session_revoked")

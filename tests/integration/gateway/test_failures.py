@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from launcher.ports import free_port
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
+from tests.support.ports import free_port
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 AUTHORIZATION = bearer(secret_token())

@@ -14,9 +14,10 @@ from starlette.responses import Response
 
 from contracts.redis_keys import open_streams_key
 from gateway.limits.streams import PORTIONS
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.integration.gateway.conftest import ISSUER, SECRET, SIGNING_KEY, Inside, StartGateway, bearer, secret_token
 from tests.integration.gateway.test_limits import detour
+from tests.support.ports import free_port
 from tests.support.servers import eventually, run_process
 
 BOB = bearer(secret_token(sub="bob"))

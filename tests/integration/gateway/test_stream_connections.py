@@ -10,8 +10,8 @@ import pytest
 from starlette.responses import Response
 
 from contracts.frames import KEEP_ALIVE
-from launcher.ports import free_port
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

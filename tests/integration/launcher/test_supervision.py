@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncpg
 
-from launcher.ports import free_port
 from launcher.sql import connected
 from tests.support.launched import Launched, launched
+from tests.support.ports import free_port
 from tests.support.servers import eventually
 
 

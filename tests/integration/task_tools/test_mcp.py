@@ -10,11 +10,11 @@ import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from launcher.ports import free_port
 from task_tools.app import create_app
 from task_tools.settings import Settings
 from tests.integration.task_tools.conftest import Issuers
 from tests.integration.task_tools.mcp_client import ToolUser, connect
+from tests.support.ports import free_port
 from tests.support.servers import RunningProgram, run_process, serve
 
 
