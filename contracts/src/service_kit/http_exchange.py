@@ -6,8 +6,13 @@ from typing import Protocol
 
 import httptools
 
+from service_kit.http_chunks import MOST_BYTES, SIZE_LINES, chunk_of
+
 Sink = Callable[[bytes], bool]
 """Takes a piece of a body; False asks for no more until `Exchange.resume`."""
+
+ChunkSink = Callable[[bytes], bool]
+"""Takes a whole chunk of a body as `chunk_of` writes it; False if it cannot now: the sink gets its body then."""
 
 
 class UnreachableError(Exception):
@@ -52,10 +57,13 @@ class Exchange:
 
     __slots__ = (
         "_begun",
+        "_chunk_sink",
         "_ended",
+        "_is_between_chunks",
         "_is_spoilt",
         "_line",
         "_parser",
+        "_pass_chunk",
         "_pieces",
         "_request_sent",
         "_reusable",
@@ -74,6 +82,10 @@ class Exchange:
         self._begun: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._sink: Sink | None = None
+        self._chunk_sink: ChunkSink | None = None
+        self._pass_chunk: ChunkSink | None = None
+        """The sink of chunks, as long as the next byte is the first of one."""
+        self._is_between_chunks = False
         self._pieces: list[bytes] = []
         self._request_sent = False
         self._reusable = False
@@ -117,13 +129,15 @@ class Exchange:
         pieces, self._pieces = self._pieces, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def deliver(self, sink: Sink) -> None:
+    async def deliver(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
         """Pass each piece of the body to the sink as it comes, until the body is complete.
 
-        Raises BrokenAnswerError, and what `fail` was given.
+        A chunk that comes by itself is offered to `chunk_sink` first, unparsed. Raises BrokenAnswerError, and what
+        `fail` was given.
         """
-        self._sink = sink
+        self._sink, self._chunk_sink = sink, chunk_sink
         if not self._pieces or sink(self.take()):
+            self._expect_chunk()
             self.resume()
         await self._ended
 
@@ -133,6 +147,7 @@ class Exchange:
 
     def fail(self, error: Exception) -> None:
         """End the exchange with an error."""
+        self._pass_chunk = None
         for future in (self._begun, self._ended):
             if not future.done():
                 future.set_exception(error)
@@ -145,8 +160,19 @@ class Exchange:
     def feed(self, data: bytes) -> None:
         """Parse what came over the connection, and pass on what it holds of the body as one piece.
 
-        Until there is a sink, no more than what was read at once is kept.
+        Until there is a sink, no more than what was read at once is kept. A chunk that was taken as it came leaves the
+        parser where it was: between two chunks.
         """
+        pass_chunk, length = self._pass_chunk, len(data)
+        if (
+            pass_chunk is not None
+            and length < MOST_BYTES
+            and data.startswith(SIZE_LINES[length])
+            and data.endswith(b"\r\n")
+            and pass_chunk(data)
+        ):
+            return
+        self._pass_chunk = None
         error = None
         try:
             self._parser.feed_data(data)
@@ -160,6 +186,10 @@ class Exchange:
                 self._line.pause_reading()
         if error is not None:
             self.fail(error)
+            return
+        # A size that has come in part, or an end of line, is not told by the parser.
+        self._is_between_chunks = self._is_between_chunks and data.endswith(b"\r\n")
+        self._expect_chunk()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers are nothing to pass on."""
@@ -185,16 +215,28 @@ class Exchange:
         if not self._ended.done():
             self._pieces.append(piece)
 
+    def on_chunk_header(self) -> None:
+        """Note that a chunk has begun."""
+        self._is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        """Note that it has ended."""
+        self._is_between_chunks = True
+
     def on_message_complete(self) -> None:
         """Note the end of the body."""
         if self.status >= 200 and not self._ended.done():
             self._reusable = self._parser.should_keep_alive()
             self._ended.set_result(None)
 
+    def _expect_chunk(self) -> None:
+        if self._is_between_chunks and not self._ended.done():
+            self._pass_chunk = self._chunk_sink
+
     async def _send_pieces(self, head: bytes, body: AsyncIterator[bytes]) -> None:
         self._line.write(head)
         async for piece in body:
-            self._line.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self._line.write(chunk_of(piece))
             await self._line.drain()
         self._line.write(b"0\r\n\r\n")
         self._request_sent = True

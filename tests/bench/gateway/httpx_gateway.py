@@ -8,7 +8,7 @@ import httpx
 from gateway import __main__ as gateway
 from gateway.forwarding import upstreams
 from service_kit.http import MAX_CONNECTIONS
-from service_kit.http_exchange import BrokenAnswerError, Sink, UnreachableError
+from service_kit.http_exchange import BrokenAnswerError, ChunkSink, Sink, UnreachableError
 
 HEAD_END = b"\r\n"
 
@@ -48,7 +48,7 @@ class HttpxExchange:
         self.status = self._response.status_code
         self.raw_headers = self._response.headers.raw
 
-    async def deliver(self, sink: Sink) -> None:
+    async def deliver(self, sink: Sink, chunk_sink: ChunkSink | None = None) -> None:
         assert self._response is not None
         async for piece in self._response.aiter_raw():
             sink(piece)

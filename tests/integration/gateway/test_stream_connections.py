@@ -1,8 +1,7 @@
 """The gateway's own connections: used again, given up, held back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,10 +10,10 @@ from starlette.responses import Response
 
 from contracts.frames import KEEP_ALIVE
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
+from tests.integration.gateway.talking_service import talking_service
 from tests.support.ports import free_port
 from tests.support.servers import eventually
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 AUTHORIZATION = bearer(secret_token())
 CHATKIT = "/api/ann/chatkit"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -22,27 +21,6 @@ PIECE = b"#" * 65_536
 PIECES = 1024
 MOST_UNDERWAY = PIECES // 2 * len(PIECE)
 """Far above what the sockets on the way hold, far below what is sent."""
-
-
-@asynccontextmanager
-async def _service(talk: Talk) -> AsyncGenerator[str]:
-    """Serve with `talk`, which may leave its connection open; all are closed in the end."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(hold(reader, writer)))
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    await asyncio.gather(*tasks)
 
 
 async def test_a_caller_that_stops_reading_stops_the_service(start_gateway: StartGateway) -> None:
@@ -59,7 +37,7 @@ async def test_a_caller_that_stops_reading_stops_the_service(start_gateway: Star
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
-    async with _service(pour) as url, start_gateway(chat_url=url, keepalive_seconds=0.05) as gateway:
+    async with talking_service(pour) as url, start_gateway(chat_url=url, keepalive_seconds=0.05) as gateway:
         address = urlsplit(str(gateway.base_url))
         reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=len(PIECE))
         writer.write(f"GET /api/ann/runs/run_1/events HTTP/1.1\r\nhost: x\r\n{_header()}\r\n\r\n".encode())
@@ -120,7 +98,7 @@ async def test_only_a_get_is_asked_again_when_its_connection_was_stale(
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
         requests.append(await reader.readuntil(b"\r\n\r\n"))
 
-    async with _service(end_at_the_second) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(end_at_the_second) as url, start_gateway(tools_url=url) as gateway:
         assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).content == b"{}"
         path = "/api/ann/tasks/task_1" if method == "DELETE" else "/api/ann/tasks"
         assert (await gateway.request(method, path, headers=AUTHORIZATION)).status_code == status
@@ -138,7 +116,7 @@ async def test_a_get_is_asked_again_once_at_most(start_gateway: StartGateway) ->
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
             await reader.readuntil(b"\r\n\r\n")
 
-    async with _service(end) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(end) as url, start_gateway(tools_url=url) as gateway:
         assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 200
         assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 502
         assert connections == 2
@@ -155,7 +133,7 @@ async def test_idle_connections_end(start_gateway: StartGateway, monkeypatch: py
             await reader.read()
         ended.set()
 
-    async with _service(answer) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(answer) as url, start_gateway(tools_url=url) as gateway:
         assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).status_code == 200
         await eventually(ended.is_set, seconds=5, what="the connection has ended")
 
@@ -170,7 +148,7 @@ async def test_an_answer_in_pieces_is_whole(start_gateway: StartGateway) -> None
             await writer.drain()
             await asyncio.sleep(0.01)  # so that each comes by itself
 
-    async with _service(dribble) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(dribble) as url, start_gateway(tools_url=url) as gateway:
         response = await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)
     assert (response.status_code, response.content) == (200, b"abcdef")
 
@@ -183,7 +161,7 @@ async def test_a_second_answer_is_never_passed_on(start_gateway: StartGateway) -
             extra = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n" + answer + extra)
 
-    async with _service(repeat) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(repeat) as url, start_gateway(tools_url=url) as gateway:
         for _ in range(2):
             assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).content == b"{}"
 
@@ -193,7 +171,7 @@ async def test_heads_before_the_answer_are_not_passed_on(start_gateway: StartGat
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 103 Early Hints\r\nretry-after: 9\r\n\r\n" + HEAD + b"2\r\n\n\n\r\n0\r\n\r\n")
 
-    async with _service(hint) as url, start_gateway(chat_url=url) as gateway:
+    async with talking_service(hint) as url, start_gateway(chat_url=url) as gateway:
         response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
     assert (response.status_code, response.content) == (200, b"\n\n")
     assert "retry-after" not in response.headers
@@ -205,7 +183,7 @@ async def test_a_service_that_does_not_speak_http_is_502(start_gateway: StartGat
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
 
-    async with _service(broken) as url, start_gateway(chat_url=url) as gateway:
+    async with talking_service(broken) as url, start_gateway(chat_url=url) as gateway:
         response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
     assert (response.status_code, response.json()["code"]) == (502, "upstream_failed")
 
@@ -223,7 +201,7 @@ async def test_a_service_that_never_answers_is_504(start_gateway: StartGateway) 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await over.wait()
 
-    async with _service(silent) as url, start_gateway(chat_url=url, stream_idle_seconds=0.1) as gateway:
+    async with talking_service(silent) as url, start_gateway(chat_url=url, stream_idle_seconds=0.1) as gateway:
         response = await gateway.post(CHATKIT, headers=AUTHORIZATION)
         over.set()
     assert (response.status_code, response.json()["code"]) == (504, "upstream_timeout")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.edge.answers import note_answer
 from gateway.edge.doorkeeper import Doorkeeper
 from gateway.edge.heads import fault_of, size_of
 from gateway.edge.refusals import HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, Refusal
@@ -213,6 +214,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        note_answer(cycle)
         super()._start_asgi_task(cycle, app)
 
     def _unsupported_upgrade_warning(self) -> None:

@@ -18,9 +18,11 @@ class Outlet:
     `send` that does wait is handed to a task, and what is written meanwhile stays in line behind it.
     """
 
-    __slots__ = ("_line", "_on_drained", "_on_failure", "_send", "_sending")
+    __slots__ = ("_line", "_on_drained", "_on_failure", "_send", "_sending", "is_behind")
 
     def __init__(self, send: Send, *, on_drained: Callable[[], None], on_failure: Callable[[Exception], None]) -> None:
+        self.is_behind = False
+        """Whether something waits for the caller."""
         self._send = send
         self._on_drained = on_drained
         self._on_failure = on_failure
@@ -32,7 +34,7 @@ class Outlet:
 
         Never raises: `on_failure` is told.
         """
-        if self._sending is not None:
+        if self.is_behind:
             self._line = self._line or deque()
             self._line.append(piece)
             return False
@@ -44,13 +46,9 @@ class Outlet:
         except Exception as error:
             self._on_failure(error)
             return False
+        self.is_behind = True
         self._sending = asyncio.create_task(self._catch_up(step, waited_for))
         return False
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether something waits for the caller."""
-        return self._sending is not None
 
     async def finish(self) -> None:
         """Wait until the caller has taken all. Raises what `send` raised."""
@@ -73,6 +71,7 @@ class Outlet:
             self._on_failure(error)
             raise
         self._sending = None
+        self.is_behind = False
         self._on_drained()
 
     def _start(self, piece: bytes) -> Coroutine[Any, None, None]:

@@ -10,10 +10,15 @@ from service_kit.http_exchange import Exchange
 
 _FRAME_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 _LONGEST_FRAME_END = 3
+_CHUNK_FRAME_ENDS = tuple(end + b"\r\n" for end in _FRAME_ENDS)
+_BETWEEN_FRAMES = b"\n\n"
 
 
 class BodyRelay:
     """Passes an exchange's body on unparsed; an event stream gets a comment whenever it has been silent for too long.
+
+    A whole chunk is written to `connection` as it came, if there is one (`gateway.edge.answers`) and the caller has
+    taken all before. Everything else goes through `send`, which knows what to do with callers that are slow or gone.
 
     A comment may only stand between two frames. The relay keeps no more than the last bytes it has sent, to see
     whether a frame has ended there. While the caller is behind, nothing is read: silence is counted from then on.
@@ -21,6 +26,7 @@ class BodyRelay:
 
     __slots__ = (
         "_comments",
+        "_connection",
         "_exchange",
         "_interval",
         "_loop",
@@ -35,24 +41,31 @@ class BodyRelay:
     )
 
     def __init__(
-        self, exchange: Exchange, send: Send, *, silence_seconds: float, comment_seconds: float | None
+        self,
+        exchange: Exchange,
+        send: Send,
+        connection: asyncio.Transport | None = None,
+        *,
+        silence_seconds: float,
+        comment_seconds: float | None,
     ) -> None:
         self._exchange = exchange
         self._send = send
+        self._connection = connection
         self._silence = silence_seconds
         self._interval = comment_seconds or silence_seconds
         self._comments = comment_seconds is not None
         self._loop = asyncio.get_running_loop()
         self._now = self._loop.time
         self._outlet = Outlet(send, on_drained=self._go_on, on_failure=exchange.fail)
-        self._tail = b"\n\n"
+        self._tail = _BETWEEN_FRAMES
         self._received = self._sent = self._now()
 
     async def run(self) -> None:
         """Relay until the body ends. An end of its own accord is passed on; a broken one is raised, as is silence."""
         self._timer = self._loop.call_at(self._next_look(), self._look)
         try:
-            await self._exchange.deliver(self._pass_on)
+            await self._exchange.deliver(self._pass_on, self._pass_chunk)
             await self._outlet.finish()
         finally:
             self._timer.cancel()
@@ -63,6 +76,21 @@ class BodyRelay:
         self._received = self._sent = self._now()
         self._tail = (piece if len(piece) >= _LONGEST_FRAME_END else self._tail + piece)[-_LONGEST_FRAME_END:]
         return self._outlet.write(piece)
+
+    def _pass_chunk(self, chunk: bytes) -> bool:
+        connection = self._connection
+        if (
+            connection is None
+            or self._outlet.is_behind
+            or connection.is_closing()
+            or connection.get_write_buffer_size()
+        ):
+            return False
+        connection.write(chunk)
+        self._received = self._sent = self._loop.time()
+        # Its body is longer than any end of a frame. Most events end there: nothing has to be cut out then.
+        self._tail = _BETWEEN_FRAMES if chunk.endswith(_CHUNK_FRAME_ENDS) else chunk[-2 - _LONGEST_FRAME_END : -2]
+        return True
 
     def _go_on(self) -> None:
         self._received = self._sent = self._now()

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.edge.answers import chunked_connection_of
 from gateway.errors import UpstreamFailedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.forwarding.body import RequestBody
 from gateway.forwarding.caller_watch import CallerWatch
@@ -73,7 +74,7 @@ class ForwardedResponse(Response):
                 log.error("internal_token_refused", service=self._target.service)
                 raise UpstreamFailedError()
             is_stream = await _send_head(exchange, send)
-            await self._relay(exchange, watch, body_send_of(scope, send), is_stream=is_stream)
+            await self._relay(exchange, watch, scope, body_send_of(scope, send), is_stream=is_stream)
         finally:
             watch.close()
             exchange.close()
@@ -119,7 +120,9 @@ class ForwardedResponse(Response):
             else:
                 return exchange, watch
 
-    async def _relay(self, exchange: Exchange, watch: CallerWatch, send: Send, *, is_stream: bool) -> None:
+    async def _relay(
+        self, exchange: Exchange, watch: CallerWatch, scope: Scope, send: Send, *, is_stream: bool
+    ) -> None:
         if exchange.is_whole:
             await send({"type": "http.response.body", "body": exchange.take(), "more_body": False})
             return
@@ -128,6 +131,7 @@ class ForwardedResponse(Response):
             await BodyRelay(
                 exchange,
                 send,
+                chunked_connection_of(scope),
                 silence_seconds=self._silence,
                 comment_seconds=self._settings.keepalive_seconds if is_stream else None,
             ).run()
