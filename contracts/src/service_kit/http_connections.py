@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         """Wait for another exchange, or end."""
         self._exchange = None
         if not (reusable and self.is_open):
-            self._transport.abort()
+            self.abort()
             return
         self.resume_reading()
         self._pool.keep(self)
@@ -97,8 +97,9 @@ class Connection(asyncio.Protocol):
             self._exchange.fail(BrokenAnswerError(type(exc).__name__))
 
     def abort(self) -> None:
-        """End at once."""
+        """End at once, and make room for another connection."""
         self._transport.abort()
+        self._pool.forget(self)
 
 
 class ConnectionPool:
@@ -116,6 +117,7 @@ class ConnectionPool:
         self._idle: list[Connection] = []
         self._loop = asyncio.get_running_loop()
         self._sweeping: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def target(self, path: str) -> bytes:
         """Return the request target of a path of the service. Both are made of ASCII."""
@@ -130,6 +132,9 @@ class ConnectionPool:
             connection = self._idle.pop()
             if connection.is_open:
                 return connection.begin(self._loop)
+            self.forget(connection)
+        if self._is_closed:
+            raise UnreachableError("closed")
         if len(self.open) >= self._limit:
             raise UnreachableError("too many connections")
         try:
@@ -139,6 +144,9 @@ class ConnectionPool:
                 )
         except (OSError, TimeoutError) as error:
             raise UnreachableError(type(error).__name__) from error
+        if self._is_closed:
+            connection.abort()
+            raise UnreachableError("closed")
         return connection.begin(self._loop)
 
     def keep(self, connection: Connection) -> None:
@@ -155,7 +163,8 @@ class ConnectionPool:
             self._idle.remove(connection)
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, and make no more."""
+        self._is_closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         for connection in list(self.open):
@@ -164,8 +173,7 @@ class ConnectionPool:
     def _sweep(self) -> None:
         """End what has been idle for long: one timer for all, since each of them is needed again soon as a rule."""
         oldest = self._loop.time() - IDLE_CONNECTION_SECONDS
-        for connection in self._idle:
+        for connection in self._idle.copy():
             if connection.idle_since <= oldest:
                 connection.abort()
-        self._idle = [connection for connection in self._idle if connection.idle_since > oldest]
         self._sweeping = self._loop.call_later(IDLE_CONNECTION_SECONDS, self._sweep) if self._idle else None
