@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from contracts.runs import TERMINAL_STATUSES
 from contracts.tasks import IDEMPOTENCY_META_KEY, TOKEN_META_KEY
 from history_client import HistoryClient, WorkerHistoryClient
-from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.belongings import Belongings, rows_of_others, store_belongings
 from tests.support.models import calls, raw_call, says
@@ -74,9 +74,9 @@ async def scene(
     async with running_product(url, redis_url, blobs) as product:
         victim = await store_belongings(product, VICTIM, ended=True)
         history_url, keys = product.url("history-service"), product.keys
-        async with create_http_client(history_url) as http:
-            attacker = HistoryClient(http, keys.signer("chat-service")).as_user(ATTACKER)
-            worker = WorkerHistoryClient(http, keys.signer("agent-worker"))
+        async with open_service(history_url) as service:
+            attacker = HistoryClient(service, keys.signer("chat-service")).as_user(ATTACKER)
+            worker = WorkerHistoryClient(service, keys.signer("agent-worker"))
             stage = Stage(attacker, worker, redis, redis_url, history_url, product.url("task-tools"), url)
             yield Scene(product, stage, victim, postgres.superuser(url))
     await redis.aclose()

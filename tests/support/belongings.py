@@ -10,9 +10,10 @@ from contracts.ids import new_id
 from contracts.runs import RunItemsPut
 from history_client import HistoryClient, WorkerHistoryClient
 from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from tests.integration.task_tools.mcp_client import connect
 from tests.support.attachments import attachment
-from tests.support.history import conversation_put, finish, run_create, tool_widget, user_message
+from tests.support.history import claim_one, conversation_put, finish, run_create, tool_widget, user_message
 from tests.support.operations import CONTENT, Operation
 from tests.support.product import ARCHIVE, Product
 from tests.support.sql import rows_of
@@ -71,13 +72,13 @@ async def store_belongings(product: Product, user_id: str, *, ended: bool = Fals
     marks = {
         name: f"{name}-of-{user_id}-{new_id('msg')}" for name in ("title", "text", "answer", "file", "task", "note")
     }
-    async with create_http_client(product.url("history-service")) as http:
-        user = HistoryClient(http, product.keys.signer(ARCHIVE)).as_user(user_id)
+    async with open_service(product.url("history-service")) as service:
+        user = HistoryClient(service, product.keys.signer(ARCHIVE)).as_user(user_id)
         conversation_id = new_id("thr")
         created = await user.create_run(conversation_id, run_create(conversation_id, marks["text"], new=True))
         assert created.item is not None
-        worker = WorkerHistoryClient(http, product.keys.signer("agent-worker"))
-        claim = await worker.claim_run("worker-1")
+        worker = WorkerHistoryClient(service, product.keys.signer("agent-worker"))
+        claim = await claim_one(worker, "worker-1")
         assert claim is not None
         assert claim.run.id == created.run.id
         call = ToolCall(id="call_1", name="add_task", arguments={}, output=marks["answer"], status="completed")

@@ -5,7 +5,8 @@ from typing import Any
 
 from contracts.conversations import ConversationPut, ItemPut, JsonObject, ToolCall
 from contracts.ids import new_id
-from contracts.runs import RunCreate, RunFinish, RunItemsPut
+from contracts.runs import Claim, RunCreate, RunFinish, RunItemsPut
+from history_client import WorkerHistoryClient
 
 
 def item(conversation_id: str, kind: str, item_id: str | None = None, **members: Any) -> JsonObject:
@@ -68,6 +69,13 @@ def finish(attempt: int, *items: ItemPut | JsonObject, **members: Any) -> RunFin
     """The end of a run, completed unless said otherwise."""
     members = {"status": "completed", **members}
     return RunFinish(attempt=attempt, items=[_put(entry) for entry in items], **members)
+
+
+async def claim_one(worker: WorkerHistoryClient, worker_id: str = "worker-1") -> Claim | None:
+    """Claim the oldest run that can be executed; None if there is none."""
+    claims = await worker.claim_runs(worker_id, 1)
+    assert len(claims) <= 1
+    return claims[0] if claims else None
 
 
 def _put(entry: ItemPut | JsonObject) -> ItemPut:

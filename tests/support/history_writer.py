@@ -12,8 +12,8 @@ from typing import Any
 
 from contracts.conversations import JsonObject
 from history_client import HistoryClient, HistoryError, UserHistory
-from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner
+from service_kit.service_client import open_service
 from tests.support.history import user_message
 
 CREATED_AT = "2026-11-01T12:00:00+00:00"
@@ -34,8 +34,8 @@ async def append_all(history: UserHistory, conversation_id: str, items: list[tup
 
 async def write(setup: dict[str, Any]) -> None:
     """Do the rounds until the input ends."""
-    async with create_http_client(setup["url"]) as http:
-        client = HistoryClient(http, TokenSigner("chat-service", setup["key"]))
+    async with open_service(setup["url"]) as service:
+        client = HistoryClient(service, TokenSigner("chat-service", setup["key"]))
         while line := await asyncio.to_thread(sys.stdin.readline):
             wanted = json.loads(line)
             history = client.as_user(wanted["user_id"])

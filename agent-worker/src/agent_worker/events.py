@@ -3,10 +3,11 @@
 Built by hand, not through ChatKit's models: a text delta is made per token and needs no validation.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from contracts.conversations import Conversation, JsonObject, ToolCall, ToolCallStatus
 from contracts.ids import time_of
@@ -30,7 +31,7 @@ def _wire_time(moment: datetime) -> str:
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """Return the event as JSON on one line."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(event)
 
 
 def assistant_item(item_id: str, thread_id: str, text: str | None) -> JsonObject:
@@ -76,7 +77,7 @@ def text_delta(item_id: str, delta: str) -> bytes:
     return (
         b'{"type":"thread.item.updated","item_id":"%b","update":'
         b'{"type":"assistant_message.content_part.text_delta","content_index":0,"delta":%b}}'
-    ) % (item_id.encode(), json.dumps(delta, ensure_ascii=False).encode())
+    ) % (item_id.encode(), to_json(delta))
 
 
 def text_finished(item_id: str, text: str) -> bytes:

@@ -22,7 +22,6 @@ from agent_worker.run_log import RunLog
 from agent_worker.settings import Settings
 from agent_worker.stopping import Signal, Stop, StoppedError, cancel, unless_stopped
 from agent_worker.takeover import take_over
-from agent_worker.tools.ledgered import LedgeredTools
 from agent_worker.tools.pool import ToolCallRefusedError, ToolsUnreachableError
 from contracts.conversations import ItemPut, JsonObject, ToolCall
 from contracts.redis_keys import RUNS_READY
@@ -36,6 +35,9 @@ Answer = TypeVar("Answer")
 
 RETRY_SECONDS = 0.25
 
+THINKING = "Thinking…"
+"""What the assistant is doing until there is more to tell."""
+
 TAKE_OVER_SECONDS = 2.0
 """How long a new attempt waits for Redis before it goes on and leaves the correction of its readers for later."""
 
@@ -43,7 +45,15 @@ TAKE_OVER_SECONDS = 2.0
 class Execution:
     """One attempt at one run. Create it right after the claim, `run()` it once."""
 
-    def __init__(self, claim: Claim, resources: Resources, settings: Settings, *, sent_at: float) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        resources: Resources,
+        settings: Settings,
+        *,
+        sent_at: float,
+        on_model_asked: "Callable[[Execution], None]",
+    ) -> None:
         self._claim = claim
         self._run = claim.run
         self._resources = resources
@@ -71,7 +81,13 @@ class Execution:
             on_lost=self._lose,
             on_cancel=self.cancel,
         )
-        self._recorder = Recorder(claim.run.conversation_id, self._log, self._store, self._execute_call)
+        self._recorder = Recorder(
+            claim.run.conversation_id,
+            self._log,
+            self._store,
+            self._execute_call,
+            on_model_asked=lambda: on_model_asked(self),
+        )
 
     @property
     def run_id(self) -> str:
@@ -99,12 +115,15 @@ class Execution:
         )
         async with AsyncExitStack() as stack:
             stack.enter_context(self._log)
-            stack.push_async_callback(cancel, asyncio.create_task(self._lease.keep()))
+            stack.push_async_callback(self._lease.end)
+            self._lease.keep()
             try:
                 self._log.append_run_event(self._event("run.in_progress"))
                 if self._run.attempt > 1:
                     self._taking_over = asyncio.create_task(take_over(self._claim, self._log, self._resources.redis))
                     stack.push_async_callback(cancel, self._taking_over)
+                else:
+                    self._log.append(events.progress(THINKING))
                 await self._run_to_an_end()
             except (StoppedError, HistoryError) as error:
                 # The lease expires or is released; the next attempt goes on from what is stored.
@@ -142,8 +161,9 @@ class Execution:
 
     async def _work(self) -> RunUsage:
         """Do what is left of the run: correct what a dead attempt showed, finish its calls, let the model go on."""
-        await self._taken_over(TAKE_OVER_SECONDS)
-        self._log.append(events.progress("Thinking…"))
+        if self._taking_over is not None:
+            await self._taken_over(TAKE_OVER_SECONDS)
+            self._log.append(events.progress(THINKING))
         tools = await self._resources.tools.tools()
         self._recorder.tools = {tool.name: bool(tool.annotations and tool.annotations.read_only_hint) for tool in tools}
         finished = {
@@ -151,8 +171,9 @@ class Execution:
             for message, call in unfinished_calls(self._claim.context, self._run.id)
         }
         return await run_agent(
+            self._resources.agent,
             RecordedModel(self._resources.model, self._recorder),
-            LedgeredTools(self._resources.tools, self._call_tool),
+            self._call_tool,
             to_input(self._claim.context, finished),
             max_turns=self._settings.run_max_turns,
         )

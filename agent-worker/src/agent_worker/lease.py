@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from agent_worker.stopping import cancel
 from contracts.runs import Claim
 from history_client.errors import HistoryError, LeaseLostError
 from history_client.worker import WorkerHistoryClient
@@ -42,18 +43,32 @@ class Lease:
         self._on_renewed = on_renewed
         self._on_lost = on_lost
         self._on_cancel = on_cancel
+        self._timer: asyncio.TimerHandle | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
-    async def keep(self) -> None:
-        """Renew until cancelled, and call `on_renewed` each time.
+    def keep(self) -> None:
+        """Renew until `end`, and call `on_renewed` each time.
 
-        Calls `on_lost` and ends when the lease is lost, `on_cancel` when the user wants the run to stop.
+        Calls `on_lost` and ends when the lease is lost, `on_cancel` when the user wants the run to stop. Most runs end
+        before the first renewal: until then this is a timer, and no task.
         """
-        while True:
-            await asyncio.sleep(self._seconds / RENEWALS_PER_LEASE)
-            if not await self._renew():
-                self._on_lost()
-                return
+        self._timer = asyncio.get_running_loop().call_later(self._seconds / RENEWALS_PER_LEASE, self._start_renewing)
+
+    async def end(self) -> None:
+        """Renew no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._renewing is not None:
+            await cancel(self._renewing)
+
+    def _start_renewing(self) -> None:
+        self._renewing = asyncio.create_task(self._renew_again_and_again())
+
+    async def _renew_again_and_again(self) -> None:
+        while await self._renew():
             self._on_renewed()
+            await asyncio.sleep(self._seconds / RENEWALS_PER_LEASE)
+        self._on_lost()
 
     async def _renew(self) -> bool:
         """Renew, trying for as long as the lease lasts; tell whether it holds."""

@@ -45,11 +45,20 @@ class _Text:
 class Recorder:
     """Records one attempt. Not shared between attempts or runs."""
 
-    def __init__(self, thread_id: str, log: RunLog, store: Store, execute: Execute) -> None:
+    def __init__(
+        self,
+        thread_id: str,
+        log: RunLog,
+        store: Store,
+        execute: Execute,
+        *,
+        on_model_asked: Callable[[], None] = lambda: None,
+    ) -> None:
         self._thread_id = thread_id
         self._log = log
         self._store = store
         self._execute = execute
+        self._on_model_asked = on_model_asked
         self._texts: dict[int, _Text] = {}
         self._calls: dict[str, tuple[str, ToolCall]] = {}
         self._unshown: list[str] = []
@@ -57,13 +66,18 @@ class Recorder:
         self.tools: Mapping[str, bool] = {}
         """Names of the known tools, each with whether it only reads."""
 
+    def model_asked(self) -> None:
+        """The model is asked for a response."""
+        self._on_model_asked()
+
     def text_delta(self, output_index: int, delta: str) -> None:
         """The model says more in the message at `output_index` of its response."""
         message = self._texts.get(output_index)
         if message is None:
             message = self._start_text(output_index)
-        message.parts.append(delta)
-        self._log.append_text(message.item_id, delta)
+        text = _writable(delta)
+        message.parts.append(text)
+        self._log.append_text(message.item_id, text)
 
     async def response_completed(self, output: Sequence[TResponseOutputItem]) -> None:
         """Take in a whole model response; if it calls tools, store its text and their intents."""
@@ -153,6 +167,11 @@ class Recorder:
         self._log.append(events.item_done(item))
         if call.status == "completed" and not self.tools.get(call.name, False):
             self._log.append(events.client_effect(events.TASKS_CHANGED_EFFECT, {"tool": call.name}))
+
+
+def _writable(text: str) -> str:
+    """Return text that UTF-8 can carry. Half a surrogate pair, as some models send it, becomes a question mark."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _text_of(message: ResponseOutputMessage) -> str:

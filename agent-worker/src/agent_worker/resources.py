@@ -3,19 +3,21 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from agents import Model
+from agents import Agent, Model
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from agent_worker.agent import create_agent
 from agent_worker.log_writer import LogWriter, open_log_writer
 from agent_worker.models.provider import open_model
 from agent_worker.settings import Settings
 from agent_worker.tools.pool import ToolPool
 from history_client.worker import WorkerHistoryClient
-from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner
+from service_kit.service_client import open_service
 
 REDIS_TIMEOUT_SECONDS = 2.0
 
@@ -34,6 +36,7 @@ class Resources:
 
     tools: ToolPool
     model: Model
+    agent: Agent[Any]
 
 
 @asynccontextmanager
@@ -52,12 +55,13 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         patience_seconds=settings.tool_patience_seconds,
     )
     async with (
-        create_http_client(settings.history_url) as http,
+        open_service(settings.history_url) as history,
         open_model(settings) as model,
         open_log_writer(redis, flush_seconds=settings.relay_flush_ms / 1000) as log_writer,
     ):
         try:
-            yield Resources(WorkerHistoryClient(http, signer), redis, wake_redis, log_writer, tools, model)
+            agent = create_agent(model, tools)
+            yield Resources(WorkerHistoryClient(history, signer), redis, wake_redis, log_writer, tools, model, agent)
         finally:
             await tools.close()
             await redis.aclose()

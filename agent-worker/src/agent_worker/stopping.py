@@ -60,7 +60,8 @@ async def unless_stopped(work: Coroutine[Any, Any, Answer], *signals: Signal) ->
 
 async def cancel(task: "asyncio.Task[Any]") -> None:
     """Cancel a task and wait for its end; what it raises then is of no interest any more."""
-    task.cancel()
-    await asyncio.wait({task})
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
     if not task.cancelled():
         task.exception()

@@ -25,8 +25,8 @@ from contracts.frames import LOG_START, Cursor
 from contracts.runs import Run
 from history_client import HistoryClient, UserHistory
 from service_kit.health import ReadinessCheck
-from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner
+from service_kit.service_client import open_service
 
 SERVICE = "chat-service"
 
@@ -88,7 +88,7 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     signing_key = settings.internal_signing_key.get_secret_value()
     signer = TokenSigner(SERVICE, signing_key)
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(create_http_client(settings.history_url))
+        history = await stack.enter_async_context(open_service(settings.history_url))
         redis = create_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         hub = Hub(settings.redis_url)
@@ -96,7 +96,7 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         stack.push_async_callback(hub.aclose)
 
         async def check_history() -> None:
-            (await http.get("/readyz")).raise_for_status()
+            await history.ping("/readyz")
 
         async def check_redis() -> None:
             await redis.ping()
@@ -113,7 +113,7 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
         departures = Departures(runs, grace_seconds)
         stack.push_async_callback(departures.aclose)
         yield Resources(
-            history=HistoryClient(http, signer),
+            history=HistoryClient(history, signer),
             relay=Relay(hub, EventLog(redis), limits),
             server=ThreadkeepServer(HistoryStore(runs), runs),
             runs=runs,

@@ -24,6 +24,9 @@ RunEventType = Literal["run.in_progress", "run.completed", "run.failed", "run.ca
 Attempt = Annotated[int, Field(ge=0, lt=2**31)]
 """The number of an attempt to execute a run, from 1: the fencing token of its worker."""
 
+MAX_CLAIMS = 16
+"""How many runs one request can claim: its transaction keeps them locked until all are read."""
+
 TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -81,9 +84,10 @@ class RunCreated(Wire):
 
 
 class RunClaim(Wire):
-    """A worker asks for the oldest run that can be executed."""
+    """A worker asks for the oldest runs that can be executed: for as many as it has room for."""
 
     worker_id: str = Field(min_length=1, max_length=128)
+    most: int = Field(default=1, ge=1, le=MAX_CLAIMS)
 
 
 class ContextMessage(Wire):
@@ -111,6 +115,12 @@ class Claim(Wire):
     token: str
     lease_expires_at: datetime
     elapsed_seconds: float = Field(default=0.0, ge=0)
+
+
+class Claims(Wire):
+    """The runs that a worker now holds, oldest first; none if none can be executed."""
+
+    claims: list[Claim]
 
 
 class Heartbeat(Wire):

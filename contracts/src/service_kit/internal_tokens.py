@@ -130,10 +130,16 @@ class TokenVerifier:
         if kept is not None and time.time() < kept[0]:
             return kept[1]
         principal, expires_at = self._verify(token)
+        self.remember(token, principal, expires_at)
+        return principal
+
+    def remember(self, token: str, principal: Principal, expires_at: float) -> None:
+        """Take a token to prove `principal` until `expires_at`: for one that this process has verified, or has signed
+        itself with a key, scopes and an audience that it would verify.
+        """
         if len(self._kept) >= MAX_KEPT_PRINCIPALS:
             self._kept.clear()
         self._kept[token] = (expires_at, principal)
-        return principal
 
     def _verify(self, token: str) -> tuple[Principal, float]:
         try:

@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings, app.state.token_verifier) as resources:
             app.state.resources = resources
             yield
 

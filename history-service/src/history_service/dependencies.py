@@ -3,15 +3,14 @@
 A route opens its transaction itself, with `async with user.transaction()`; it is committed before the answer is sent.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Security
 
 from contracts import principal as scopes
 from contracts.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT
-from history_service.domain import ID_PATTERN, MAX_CURSOR_LENGTH
+from history_service.domain import ID_PATTERN, MAX_CURSOR_LENGTH, RunLimits
 from history_service.errors import RunForbiddenError
 from history_service.resources import Resources
 from history_service.services.creates import Create
@@ -34,6 +33,13 @@ DEFAULT_LIMIT = DEFAULT_PAGE_LIMIT
 def resources_of(request: Request) -> Resources:
     """Return what the app opened in its lifespan."""
     return request.app.state.resources
+
+
+async def _run_limits(request: Request) -> RunLimits:
+    return resources_of(request).settings.run_limits
+
+
+Limits = Annotated[RunLimits, Depends(_run_limits)]
 
 
 async def _create(
@@ -70,18 +76,34 @@ class LeaseAccess:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[LeaseService]:
-        """Open a transaction that acts as the dispatcher."""
+    def transaction(self) -> "LeaseContext":
+        """Return a context that opens a transaction as the dispatcher."""
+        return LeaseContext(self._resources)
+
+
+class LeaseContext:
+    """Opens and ends one transaction of the dispatcher's."""
+
+    __slots__ = ("_context", "_resources")
+
+    def __init__(self, resources: Resources) -> None:
+        self._context = resources.database.transaction(DISPATCH_ROLE)
+        self._resources = resources
+
+    async def __aenter__(self) -> LeaseService:
         settings = self._resources.settings
-        async with self._resources.database.transaction(DISPATCH_ROLE) as transaction:
-            yield LeaseService(
-                transaction,
-                self._resources.signer,
-                lease=settings.run_lease,
-                max_attempts=settings.run_max_attempts,
-                context_messages=settings.context_messages,
-            )
+        return LeaseService(
+            await self._context.__aenter__(),
+            self._resources.run_tokens,
+            lease=settings.run_lease,
+            max_attempts=settings.run_max_attempts,
+            context_messages=settings.context_messages,
+        )
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._context.__aexit__(kind, error, trace)
 
 
 class _WorkerToken(InternalToken):

@@ -53,7 +53,7 @@ async def measured_plans(database: BenchDatabase) -> tuple[NamedPlans, list[str]
             leases = LeaseStore(explained.transaction)
             attempts = settings.run_max_attempts
             await leases.end_abandoned(attempts, max_attempts_error(attempts), MAX_ENDED)
-            await leases.claim("bench", settings.run_lease, attempts)
+            await leases.claim("bench", settings.run_lease, attempts, 1)
             plans["claim"] = _taken(explained)
     for kind, word in (("rare", RARE_WORD), ("common", COMMON_WORD)):
         plan = await explain_search_function(database.superuser_url, user, word, candidates)

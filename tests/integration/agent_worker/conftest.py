@@ -13,6 +13,7 @@ from agents.testing import ModelStep, ScriptedModel
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from agent_worker.agent import create_agent
 from agent_worker.log_writer import open_log_writer
 from agent_worker.resources import Resources
 from agent_worker.settings import Settings
@@ -32,6 +33,7 @@ from history_service.settings import Settings as HistorySettings
 from service_kit.database_settings import DatabaseSettings
 from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
+from service_kit.service_client import open_service
 from task_tools.app import create_app as create_tools_app
 from task_tools.migrate import migrate as migrate_tasks
 from task_tools.settings import Settings as ToolsSettings
@@ -113,7 +115,8 @@ class Stage:
             stack.push_async_callback(tools.close)
             flush_seconds = configured.relay_flush_ms / 1000
             log_writer = await stack.enter_async_context(open_log_writer(redis, flush_seconds=flush_seconds))
-            resources = Resources(history or self.worker_history, redis, wake_redis, log_writer, tools, model)
+            agent = create_agent(model, tools)
+            resources = Resources(history or self.worker_history, redis, wake_redis, log_writer, tools, model, agent)
             worker = Worker(resources, configured)
             serving = asyncio.create_task(worker.serve())
             try:
@@ -190,11 +193,11 @@ async def stage(database_url: str, redis_url: str) -> AsyncGenerator[Stage]:
     async with (
         serve(create_history_app(history_settings)) as history_url,
         serve(create_tools_app(tools_settings)) as tools_url,
-        create_http_client(history_url) as http,
+        open_service(history_url) as history,
     ):
         yield Stage(
-            HistoryClient(http, signer("chat-service")).as_user(USER),
-            WorkerHistoryClient(http, signer("agent-worker")),
+            HistoryClient(history, signer("chat-service")).as_user(USER),
+            WorkerHistoryClient(history, signer("agent-worker")),
             redis,
             redis_url,
             history_url,

@@ -16,10 +16,11 @@ from contracts.conversations import JsonObject
 from contracts.redis_keys import CONTROL_CANCEL, control_channel
 from contracts.runs import Claim, Run
 from history_client import WorkerHistoryClient
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.integration.agent_worker.conftest import Stage, script
 from tests.support.model_server import WORDS, create_model_server
 from tests.support.models import calls, says, says_and_waits
+from tests.support.ports import free_port
 from tests.support.servers import eventually, serve
 
 NO_HEARTBEATS: JsonObject = {"run_lease_seconds": 3600}
@@ -127,12 +128,12 @@ class HeldAnswers(WorkerHistoryClient):
         self.__dict__.update(inner.__dict__)
         self.has_claimed, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def claim_run(self, worker_id: str) -> Claim | None:
-        claim = await super().claim_run(worker_id)
-        if claim is not None:
+    async def claim_runs(self, worker_id: str, most: int) -> list[Claim]:
+        claims = await super().claim_runs(worker_id, most)
+        if claims:
             self.has_claimed.set()
             await self.go_on.wait()
-        return claim
+        return claims
 
 
 async def test_a_cancel_during_the_claim_is_heard(stage: Stage) -> None:

@@ -14,9 +14,11 @@ from contracts.conversations import ItemPut, JsonObject, ToolCall
 from contracts.ids import new_id
 from contracts.redis_keys import CONTROL_CANCEL, RUNS_READY, control_channel
 from contracts.runs import Claim, RunItemsPut
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.integration.agent_worker.conftest import Stage, script
+from tests.support.history import claim_one
 from tests.support.models import calls, raw_call, says, says_and_waits
+from tests.support.ports import free_port
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
 
@@ -137,12 +139,12 @@ async def test_a_run_past_its_deadline_fails(stage: Stage) -> None:
 
 
 async def test_the_deadline_is_that_of_all_attempts_together(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def claim_an_hour_later(worker_id: str) -> Claim | None:
-        claim = await claim_run(worker_id)
-        return claim and claim.model_copy(update={"elapsed_seconds": 3600.0})
+    async def claim_an_hour_later(worker_id: str, most: int) -> list[Claim]:
+        claims = await claim_runs(worker_id, most)
+        return [claim.model_copy(update={"elapsed_seconds": 3600.0}) for claim in claims]
 
-    claim_run = stage.worker_history.claim_run
-    monkeypatch.setattr(stage.worker_history, "claim_run", claim_an_hour_later)
+    claim_runs = stage.worker_history.claim_runs
+    monkeypatch.setattr(stage.worker_history, "claim_runs", claim_an_hour_later)
     run = await stage.ask()
     async with stage.worker(script(says("Too late.")), run_timeout_seconds=3600):
         ended = await stage.end_of(run)
@@ -153,7 +155,7 @@ async def test_the_deadline_is_that_of_all_attempts_together(stage: Stage, monke
 async def test_a_newer_attempt_goes_on_without_redis(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "TAKE_OVER_SECONDS", 0.1)
     run = await stage.ask()
-    assert await stage.worker_history.claim_run("dead") is not None
+    assert await claim_one(stage.worker_history, "dead") is not None
     await stage.worker_history.release_run(run.id, 1)
     gone = f"redis://{LOOPBACK}:{free_port()}"
     async with stage.worker(script(says("Whole.")), redis_url=gone, event_delivery_seconds=0.1):
@@ -164,7 +166,7 @@ async def test_a_newer_attempt_goes_on_without_redis(stage: Stage, monkeypatch: 
 async def test_late_frames_of_a_dead_attempt_are_withdrawn(stage: Stage) -> None:
     """What a zombie writes until the newer attempt has written is seen by it; what comes later is refused."""
     run = await stage.ask()
-    dead = await stage.worker_history.claim_run("dead")
+    dead = await claim_one(stage.worker_history, "dead")
     assert dead is not None
     await stage.worker_history.release_run(run.id, 1)
     zombie = RunPublisher(stage.redis, run.id)
@@ -198,7 +200,7 @@ async def test_too_many_turns_fail_the_run(stage: Stage) -> None:
 
 async def test_a_retry_finishes_the_calls_that_a_dead_attempt_recorded(stage: Stage) -> None:
     run = await stage.ask("Add milk")
-    dead = await stage.worker_history.claim_run("dead")
+    dead = await claim_one(stage.worker_history, "dead")
     assert dead is not None
     item_id = new_id("msg")
     call = ToolCall(id="c1", name="add_task", arguments={"title": "milk"})
@@ -255,7 +257,7 @@ async def test_an_attempt_that_lost_its_lease_stops_and_stores_nothing(stage: St
     async with stage.worker(model, worker_concurrency=1, **QUICK_HEARTBEATS) as worker:
         await asyncio.wait_for(spoken.wait(), 10)
         await stage.worker_history.release_run(run.id, 1)
-        taken = await stage.worker_history.claim_run("other")
+        taken = await claim_one(stage.worker_history, "other")
         assert taken is not None
         assert taken.run.attempt == 2
         await eventually(lambda: worker.active_runs == 0, what="the first attempt stops")

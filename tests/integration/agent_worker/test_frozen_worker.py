@@ -7,8 +7,10 @@ from pathlib import Path
 import httpx
 
 from contracts.redis_keys import events_key
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK
 from tests.integration.agent_worker.conftest import KEYS, Stage
+from tests.support.history import claim_one
+from tests.support.ports import free_port
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually, run_process
 
@@ -40,7 +42,7 @@ async def test_a_thawed_worker_stops_and_writes_nothing(stage: Stage, tmp_path: 
         worker.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(LEASE_SECONDS)  # what is tested is that this time passes
         await stage.worker_history.release_run(run.id, 1)
-        taken = await stage.worker_history.claim_run("other")
+        taken = await claim_one(stage.worker_history, "other")
         assert taken is not None
         assert taken.run.attempt == 2
         await RunPublisher(stage.redis, run.id, attempt=2).publish({"type": "progress_update", "text": "mine"})

@@ -21,8 +21,9 @@ from contracts.runs import Claim, ContextMessage, RunError, RunFinish, RunItemsP
 from history_client import HistoryClient, UserHistory, WorkerHistoryClient
 from history_service.app import create_app as create_history_app
 from history_service.settings import Settings as HistorySettings
-from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
+from service_kit.service_client import open_service
+from tests.support.history import claim_one
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually, serve
 
@@ -145,7 +146,7 @@ class Worker:
 
     async def claim(self) -> RunPublisher:
         """Claim the oldest run; returns what publishes its events."""
-        claim = await self._history.claim_run("worker-1")
+        claim = await claim_one(self._history, "worker-1")
         assert claim is not None
         return await self._begin(claim)
 
@@ -160,7 +161,7 @@ class Worker:
         claims: list[Claim] = []
 
         async def is_claimed() -> bool:
-            claims.extend(filter(None, [await self._history.claim_run("worker-1")]))
+            claims.extend(filter(None, [await claim_one(self._history, "worker-1")]))
             return bool(claims)
 
         await eventually(is_claimed, what="a run to claim")
@@ -271,15 +272,15 @@ async def running_system(
             **chat_settings,
         }
         chat_url, app, http = await stack.enter_async_context(_chat_service(settings))
-        history_http = await stack.enter_async_context(create_http_client(history_url))
+        client = await stack.enter_async_context(open_service(history_url))
         redis = create_redis(redis_url)
         stack.push_async_callback(redis.aclose)
         yield System(
             chat_url=chat_url,
             http=http,
-            history=HistoryClient(history_http, senders.signer("chat-service")),
+            history=HistoryClient(client, senders.signer("chat-service")),
             redis=redis,
-            worker=Worker(WorkerHistoryClient(history_http, senders.signer("agent-worker")), redis),
+            worker=Worker(WorkerHistoryClient(client, senders.signer("agent-worker")), redis),
             senders=senders,
             app=app,
             chat_settings=settings,

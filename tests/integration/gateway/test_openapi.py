@@ -15,6 +15,7 @@ from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from history_client import HistoryClient
 from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from tests.support.fuzzing import CHECKS, AnyCase, ApiFuzzer, check_everything
 from tests.support.history import run_create
 from tests.support.operations import Operation, operations_of
@@ -100,8 +101,8 @@ class Fuzzer(ApiFuzzer[Operation]):
 
     async def _prepare(self) -> dict[str, str]:
         keys, conversation_id = self.product.keys, new_id("thr")
-        async with create_http_client(self.product.url("history-service")) as http:
-            user = HistoryClient(http, keys.signer("chat-service")).as_user(USER)
+        async with open_service(self.product.url("history-service")) as service:
+            user = HistoryClient(service, keys.signer("chat-service")).as_user(USER)
             created = await user.create_run(conversation_id, run_create(conversation_id, new=True))
             await user.cancel_run(created.run.id)
         assert created.item is not None

@@ -1,7 +1,7 @@
 """The real history-service on a real socket and a migrated database, and clients of it."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from history_service.settings import Settings
 from service_kit.database_settings import DatabaseSettings
 from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner, generate_signing_key
+from service_kit.service_client import ServiceClient, open_service
 from tests.support.openai_clients import openai_client
 from tests.support.postgres import PostgresServer
 from tests.support.servers import serve
@@ -82,20 +83,28 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 class History:
     """The running service, and who may ask it."""
 
+    service: ServiceClient
     http: httpx.AsyncClient
+    """For what no client of ours would ask."""
 
     def user(self, user_id: str = "alice") -> UserHistory:
-        return HistoryClient(self.http, signer("chat-service")).as_user(user_id, request_id="test-request")
+        return HistoryClient(self.service, signer("chat-service")).as_user(user_id, request_id="test-request")
 
     @property
     def worker(self) -> WorkerHistoryClient:
-        return WorkerHistoryClient(self.http, signer("agent-worker"))
+        return WorkerHistoryClient(self.service, signer("agent-worker"))
+
+
+@asynccontextmanager
+async def history_at(url: str) -> AsyncGenerator[History]:
+    async with open_service(url) as service, create_http_client(url) as http:
+        yield History(service, http)
 
 
 @pytest.fixture
 async def history(settings: Settings) -> AsyncGenerator[History]:
-    async with serve(create_app(settings)) as url, create_http_client(url) as http:
-        yield History(http)
+    async with serve(create_app(settings)) as url, history_at(url) as history:
+        yield history
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import httpx
-
 from contracts.pages import MAX_PAGE_LIMIT
 from history_client import HistoryClient, UserHistory
-from launcher.ports import LOOPBACK, free_port
-from service_kit.http import create_http_client
+from launcher.ports import LOOPBACK
+from service_kit.http_exchange import BrokenAnswerError, UnreachableError
+from service_kit.service_client import ServiceClient, open_service
 from tests.integration.history_service.conftest import KEYS, TRUST, signer
+from tests.support.ports import free_port
 from tests.support.servers import eventually, run_process
 
 READY_SECONDS = 30.0
@@ -20,8 +20,8 @@ READY_SECONDS = 30.0
 @asynccontextmanager
 async def running_programs(
     count: int, database_url: str, folder: Path, **env: str
-) -> AsyncGenerator[list[httpx.AsyncClient]]:
-    """Run `count` processes of the service, settings as given; gives an HTTP client for each."""
+) -> AsyncGenerator[list[ServiceClient]]:
+    """Run `count` processes of the service, settings as given; gives a client for each."""
     trust = {issuer: trusted.model_dump(mode="json") for issuer, trusted in TRUST.items()}
     env = {
         "DATABASE_URL": database_url,
@@ -30,7 +30,7 @@ async def running_programs(
         **env,
     }
     async with AsyncExitStack() as stack:
-        clients: list[httpx.AsyncClient] = []
+        clients: list[ServiceClient] = []
         for number in range(count):
             port = free_port()
             program = run_process(
@@ -39,27 +39,28 @@ async def running_programs(
                 env={**env, "HISTORY_PORT": str(port)},
             )
             await stack.enter_async_context(program)
-            clients.append(await stack.enter_async_context(create_http_client(f"http://{LOOPBACK}:{port}")))
-        for http in clients:
-            await ready(http)
+            clients.append(await stack.enter_async_context(open_service(f"http://{LOOPBACK}:{port}")))
+        for service in clients:
+            await ready(service)
         yield clients
 
 
-async def ready(http: httpx.AsyncClient, *, seconds: float = READY_SECONDS) -> None:
+async def ready(service: ServiceClient, *, seconds: float = READY_SECONDS) -> None:
     """Wait until the service says that it is ready."""
 
     async def is_ready() -> bool:
         try:
-            return (await http.get("/readyz")).is_success
-        except httpx.HTTPError:
+            await service.ping("/readyz")
+        except (UnreachableError, BrokenAnswerError):
             return False
+        return True
 
     await eventually(is_ready, seconds=seconds, what="readyz is ok")
 
 
-def users_of(http: httpx.AsyncClient, user_id: str) -> UserHistory:
+def users_of(service: ServiceClient, user_id: str) -> UserHistory:
     """Return the history of a user by way of one process."""
-    return HistoryClient(http, signer("chat-service")).as_user(user_id)
+    return HistoryClient(service, signer("chat-service")).as_user(user_id)
 
 
 async def log_of(user: UserHistory, conversation_id: str) -> list[tuple[int, str, str]]:

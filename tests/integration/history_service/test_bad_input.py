@@ -10,8 +10,9 @@ import pytest
 from contracts import principal as scopes
 from contracts.ids import new_id
 from contracts.problems import PROBLEM_MEDIA_TYPE
+from contracts.runs import MAX_CLAIMS
 from tests.integration.history_service.conftest import History, signer
-from tests.support.history import conversation_put, run_create, user_message
+from tests.support.history import claim_one, conversation_put, run_create, user_message
 
 SCOPES = (scopes.CONVERSATIONS_READ, scopes.CONVERSATIONS_WRITE, scopes.RUNS_CREATE, scopes.RUNS_READ)
 CONVERSATION = "thr_bad_input"
@@ -174,7 +175,7 @@ BAD_FINISHES: list[dict[str, Any]] = [
 async def test_bad_reports_of_a_worker(history: History, subtests: pytest.Subtests) -> None:
     conversation_id = new_id("thr")
     await history.user().create_run(conversation_id, run_create(conversation_id, new=True))
-    claim = await history.worker.claim_run("worker-1")
+    claim = await claim_one(history.worker, "worker-1")
     assert claim is not None
     own = {"Authorization": f"Bearer {claim.token}"}
     reports = [("finish", {"status": "completed"} | body) for body in BAD_FINISHES]
@@ -194,6 +195,8 @@ async def test_bad_claims_and_heartbeats(history: History) -> None:
         ("/runs/claim", {"worker_id": ""}),
         ("/runs/claim", {"worker_id": "x" * 129}),
         ("/runs/claim", {"worker_id": "a\x00"}),
+        ("/runs/claim", {"worker_id": "a", "most": 0}),
+        ("/runs/claim", {"worker_id": "a", "most": MAX_CLAIMS + 1}),
         ("/runs/run_1/heartbeat", {"attempt": 2**31}),
         ("/runs/run_1/release", {"attempt": None}),
         ("/runs/a%00b/heartbeat", {"attempt": 1}),

@@ -13,9 +13,9 @@ from contracts.ids import new_id
 from history_service.app import create_app
 from history_service.settings import Settings
 from launcher.sql import connected
-from tests.integration.history_service.conftest import History
+from tests.integration.history_service.conftest import History, history_at
 from tests.integration.history_service.operations import JSON, Operation, operations_of, token_for
-from tests.support.history import run_create, user_message
+from tests.support.history import claim_one, run_create, user_message
 from tests.support.servers import serve
 
 BAD_IDS = {
@@ -72,7 +72,7 @@ OF_EVERY_TYPE: list[Any] = [None, True, -1, 2**80, 1.5, "", "x" * 10_000, "\0", 
 class Prey:
     """The running service, what is in it, and a client that sends whatever it is told to."""
 
-    http: httpx.AsyncClient
+    history: History
     admin_url: str
     operations: list[Operation]
     ids: dict[str, str]
@@ -81,7 +81,7 @@ class Prey:
     async def send(self, operation: Operation, path: str, user_id: str = "alice", **parts: Any) -> httpx.Response:
         token = token_for(operation.scope, user_id, self.ids["run_id"])
         headers = {"Authorization": f"Bearer {token}", **parts.pop("headers", {})}
-        return await self.http.request(operation.method, path, headers=headers, **parts)
+        return await self.history.http.request(operation.method, path, headers=headers, **parts)
 
     @asynccontextmanager
     async def unchanged(self) -> AsyncGenerator[None]:
@@ -104,12 +104,11 @@ CONTENT_OF = "SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text),
 @pytest.fixture
 async def prey(settings: Settings, admin_database_url: str) -> AsyncGenerator[Prey]:
     app = create_app(settings)
-    async with serve(app) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
-        history = History(http)
+    async with serve(app) as url, history_at(url) as history:
         ids = [await seed(history, user_id) for user_id in ("bob", "alice")]
-        claims = [await history.worker.claim_run(f"worker-{number}") for number in range(2)]
+        claims = [await claim_one(history.worker, f"worker-{number}") for number in range(2)]
         assert all(claims)
-        yield Prey(http, admin_database_url, list(operations_of(app.openapi())), ids[1], ids[0])
+        yield Prey(history, admin_database_url, list(operations_of(app.openapi())), ids[1], ids[0])
 
 
 async def seed(history: History, user_id: str) -> dict[str, str]:
@@ -143,7 +142,7 @@ async def test_unknown_and_foreign_ids(prey: Prey, subtests: pytest.Subtests) ->
 
 
 async def test_cursors_of_other_lists(prey: Prey, subtests: pytest.Subtests) -> None:
-    other = await seed(History(prey.http), "alice")
+    other = await seed(prey.history, "alice")
     cursors = [*prey.foreign_ids.values(), other["item_id"], "unknown", "a b", "x" * 200, "@", "a@-1", "a@"]
     async with prey.unchanged():
         for operation in prey.operations:
@@ -242,7 +241,9 @@ async def test_bad_tokens(prey: Prey, subtests: pytest.Subtests) -> None:
             for token in tokens:
                 with subtests.test(operation.name, token=token[:12]):
                     headers = [(b"Authorization", token), (b"X-Request-Id", b"\xff" * 10)]
-                    response = await prey.http.request(operation.method, operation.path_of(prey.ids), headers=headers)
+                    response = await prey.history.http.request(
+                        operation.method, operation.path_of(prey.ids), headers=headers
+                    )
                     assert operation.fault_of(response) is None
                     assert response.status_code == 401
 

@@ -71,7 +71,7 @@ async def running_writer(url: str) -> AsyncGenerator[Writer]:
 @pytest.fixture
 async def system(database_url: str, tmp_path: Path) -> AsyncGenerator[System]:
     async with running_programs(SERVICES, database_url, tmp_path) as services, AsyncExitStack() as stack:
-        urls = [str(services[number % SERVICES].base_url) for number in range(WRITERS)]
+        urls = [services[number % SERVICES].url for number in range(WRITERS)]
         writers = [await stack.enter_async_context(running_writer(url)) for url in urls]
         yield System(users_of(services[0], "alice"), writers)
 

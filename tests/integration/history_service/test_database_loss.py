@@ -1,6 +1,7 @@
 """Postgres killed with `kill -9` under load: requests fail cleanly or succeed, and what was acknowledged is there."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 
 from contracts.conversations import JsonObject
@@ -16,6 +16,7 @@ from contracts.ids import new_id
 from contracts.principal import CONVERSATIONS_READ
 from history_client import HistoryUnavailableError
 from launcher.sql import connected
+from service_kit.service_client import ServiceClient
 from tests.integration.history_service.conftest import migrate_url, signer
 from tests.integration.history_service.programs import log_of, ready, running_programs, users_of
 from tests.support.history import conversation_put, user_message
@@ -44,7 +45,7 @@ WORK = 40
 class Ledger:
     """What callers were told, to be compared with what is stored."""
 
-    processes: list[httpx.AsyncClient]
+    processes: list[ServiceClient]
     conversations: dict[str, str] = field(default_factory=dict[str, str])
     acknowledged: dict[str, str] = field(default_factory=dict[str, str])
     """Text by item id."""
@@ -130,7 +131,7 @@ async def load_on(database: MortalPostgres, url: str, folder: Path, **env: str) 
 async def kill_and_start(database: MortalPostgres, ledger: Ledger) -> None:
     """Kill the server, let callers notice, and start it again."""
     await database.kill()
-    await asyncio.gather(*(unready(http) for http in ledger.processes), answered_503(ledger))
+    await asyncio.gather(*(unready(service) for service in ledger.processes), answered_503(ledger))
     await database.start()
 
 
@@ -168,26 +169,27 @@ async def strike(database: MortalPostgres, url: str, folder: Path, pooler: str) 
     async with load_on(database, url, folder, DATABASE_POOLER=pooler) as ledger:
         for blow in BLOWS:
             await blow(database, ledger)
-            for http in ledger.processes:
-                await ready(http, seconds=RECOVERY_SECONDS)
+            for service in ledger.processes:
+                await ready(service, seconds=RECOVERY_SECONDS)
             await ledger.progress()
     assert ledger.failures["upstream_unavailable"], "callers have noticed"
     async with connected(database.url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM pg_prepared_xacts") == 0
 
 
-async def unready(http: httpx.AsyncClient) -> None:
+async def unready(service: ServiceClient) -> None:
     async def is_unready() -> bool:
-        return (await http.get("/readyz")).status_code == 503
+        return (await service.request("GET", "/readyz")).status == 503
 
     await eventually(is_unready, seconds=PATIENCE_SECONDS, what="readyz says so")
-    assert (await http.get("/healthz")).status_code == 200
+    await service.ping("/healthz")
 
 
 async def answered_503(ledger: Ledger) -> None:
     """A plain read while the database stays away: a problem that says when to come back, within the bound."""
     token = signer("chat-service").sign("history-service", [CONVERSATIONS_READ], user_id="ann")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        answer = await ledger.processes[0].get("/conversations", headers={"Authorization": f"Bearer {token}"})
-    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
-    assert int(answer.headers["retry-after"]) > 0
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await ledger.processes[0].request("GET", "/conversations", headers)
+    assert (answer.status, json.loads(answer.content)["code"]) == (503, "upstream_unavailable")
+    assert int(answer.header(b"retry-after") or 0) > 0

@@ -1,6 +1,7 @@
 """A database that is asleep, starting, silent, or gone at the worst moment: as Neon's is, and as networks are."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
 
@@ -12,7 +13,7 @@ from contracts.conversations import ConversationCreate
 from history_client import HistoryNotFoundError, HistoryUnavailableError, UserHistory
 from history_service.app import create_app
 from history_service.settings import Settings
-from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from tests.integration.history_service.conftest import migrate_url
 from tests.integration.history_service.programs import log_of, ready, users_of
 from tests.support.gate import Gate, Loss, gate_before
@@ -38,8 +39,8 @@ def settings(settings: Settings, gate: Gate) -> Settings:
 
 @pytest.fixture
 async def alice(settings: Settings) -> AsyncGenerator[UserHistory]:
-    async with serve(create_app(settings)) as url, create_http_client(url) as http:
-        yield users_of(http, "alice")
+    async with serve(create_app(settings)) as url, open_service(url) as service:
+        yield users_of(service, "alice")
 
 
 async def test_a_database_that_wakes_in_time_is_waited_for(alice: UserHistory, gate: Gate) -> None:
@@ -70,9 +71,9 @@ async def test_a_connection_that_hangs_is_tried_again(settings: Settings, gate: 
     """Neon's proxy holds a connection while the database wakes: also beyond the time for one attempt."""
     await gate.fall_silent()
     brief = settings.model_copy(update={"database_connect_timeout_seconds": SHORT_SECONDS})
-    async with serve(create_app(brief)) as url, create_http_client(url) as http:
+    async with serve(create_app(brief)) as url, open_service(url) as service:
         with capture_logs() as logs:
-            answer = asyncio.create_task(users_of(http, "alice").put_conversation(conversation_put("thr_1")))
+            answer = asyncio.create_task(users_of(service, "alice").put_conversation(conversation_put("thr_1")))
             await eventually(lambda: any(entry["event"] == "database_awaited" for entry in logs), what="a second try")
             await gate.open()
             assert (await answer).id == "thr_1"
@@ -87,25 +88,26 @@ async def test_a_database_that_stays_away_is_503_in_time(conduct: str, settings:
         await gate.refuse(conduct)
     limits = {"database_wake_seconds": 2 * SHORT_SECONDS, "database_pool_timeout_seconds": SHORT_SECONDS}
     impatient = settings.model_copy(update=limits)
-    async with serve(create_app(impatient)) as url, create_http_client(url) as http:
+    async with serve(create_app(impatient)) as url, open_service(url) as service:
         began = time.monotonic()
         with pytest.raises(HistoryUnavailableError, match="upstream_unavailable") as error:
-            await users_of(http, "alice").list_conversations()
+            await users_of(service, "alice").list_conversations()
         assert error.value.status == 503
         assert time.monotonic() - began < 3 * SHORT_SECONDS + 1
-        ready_answer = await http.get("/readyz")
-        assert (ready_answer.status_code, ready_answer.json()["down"]) == (503, ["postgres"])
+        answer = await service.request("GET", "/readyz")
+        assert (answer.status, json.loads(answer.content)["down"]) == (503, ["postgres"])
         await gate.open()
-        await ready(http)
-        assert (await users_of(http, "alice").list_conversations()).data == []
+        await ready(service)
+        assert (await users_of(service, "alice").list_conversations()).data == []
 
 
 async def test_an_idle_connection_that_died_unnoticed_is_replaced(settings: Settings, gate: Gate) -> None:
     """Its peer is gone and nothing says so: a network in between has forgotten it."""
     await gate.open()
-    brief = settings.model_copy(update={"database_pool_timeout_seconds": SHORT_SECONDS})
-    async with serve(create_app(brief)) as url, create_http_client(url) as http:
-        alice = users_of(http, "alice")
+    # One more for each sweeper, which may be waiting for an answer that will not come.
+    brief = settings.model_copy(update={"database_pool_timeout_seconds": SHORT_SECONDS, "database_pool_size": 4})
+    async with serve(create_app(brief)) as url, open_service(url) as service:
+        alice = users_of(service, "alice")
         await asyncio.gather(*(alice.list_conversations() for _ in range(4)))
         gate.forget()
         assert (await alice.put_conversation(conversation_put("thr_1"))).id == "thr_1"

@@ -17,9 +17,9 @@ from launcher.children import inherited_environment
 from launcher.service_keys import service_key
 from launcher.settings import parse_dotenv
 from launcher.trust import read_service_trust
-from service_kit.http import create_http_client
 from service_kit.internal_tokens import TokenSigner
-from tests.integration.history_service.conftest import History
+from service_kit.service_client import open_service
+from tests.integration.history_service.programs import users_of
 from tests.support.servers import serve
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "internal-api.md"
@@ -45,9 +45,9 @@ async def test_it_runs_and_sees_the_named_user_alone(url: str, printed: dict[str
     assert len(example.splitlines()) <= LONGEST_EXAMPLE_LINES
     program = tmp_path / "reporting.py"
     program.write_text(example)
-    async with create_http_client(url) as http:
+    async with open_service(url) as service:
         made = [
-            await History(http).user(user).create_conversation(ConversationCreate(title=title))
+            await users_of(service, user).create_conversation(ConversationCreate(title=title))
             for user, title in (("alice", "Milk"), ("alice", "Bread"), ("bob", "Secret"))
         ]
     env = {
@@ -63,9 +63,9 @@ async def test_it_runs_and_sees_the_named_user_alone(url: str, printed: dict[str
 
 
 async def test_its_key_opens_nothing_else(url: str, printed: dict[str, str]) -> None:
-    async with create_http_client(url) as http:
-        mine = HistoryClient(http, TokenSigner("reporting", printed["INTERNAL_SIGNING_KEY"])).as_user("alice")
-        theirs = await History(http).user("bob").create_conversation(ConversationCreate(title="Secret"))
+    async with open_service(url) as service:
+        mine = HistoryClient(service, TokenSigner("reporting", printed["INTERNAL_SIGNING_KEY"])).as_user("alice")
+        theirs = await users_of(service, "bob").create_conversation(ConversationCreate(title="Secret"))
         with pytest.raises(HistoryForbiddenError):
             await mine.get_conversation(theirs.id)
         # A scope that was not granted makes the token itself invalid.
@@ -75,4 +75,4 @@ async def test_its_key_opens_nothing_else(url: str, printed: dict[str, str]) -> 
             await mine.delete_user()
         another = TokenSigner("gateway", printed["INTERNAL_SIGNING_KEY"])
         with pytest.raises(HistoryUnauthorizedError):
-            await HistoryClient(http, another).as_user("alice").get_conversation(theirs.id)
+            await HistoryClient(service, another).as_user("alice").get_conversation(theirs.id)

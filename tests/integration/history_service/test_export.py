@@ -27,7 +27,7 @@ from launcher.sql import connected
 from service_kit.http import create_http_client
 from tests.integration.history_service.conftest import History, signer
 from tests.support.attachments import attachment, upload
-from tests.support.history import assistant_message, conversation_put, finish, run_create
+from tests.support.history import assistant_message, claim_one, conversation_put, finish, run_create
 from tests.support.servers import serve
 from tests.support.sql import rows_of
 
@@ -39,7 +39,7 @@ async def tell(user: UserHistory, worker: WorkerHistoryClient) -> str:
     """A conversation with something of everything; returns its id."""
     conversation_id = new_id("thr")
     created = await user.create_run(conversation_id, run_create(conversation_id, SEPARATORS, new=True))
-    claim = await worker.claim_run("worker")
+    claim = await claim_one(worker, "worker")
     assert claim is not None
     answer: JsonObject = assistant_message(conversation_id) | {"exact": EXACT}
     await worker.finish_run(created.run.id, finish(1, answer), token=claim.token)

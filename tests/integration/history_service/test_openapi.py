@@ -15,11 +15,10 @@ from contracts.ids import new_id
 from contracts.runs import Claim
 from history_service.app import create_app
 from history_service.settings import Settings
-from service_kit.http import create_http_client
-from tests.integration.history_service.conftest import History
+from tests.integration.history_service.conftest import History, history_at
 from tests.integration.history_service.operations import Operation, operations_of, token_for
 from tests.support.fuzzing import CHECKS, AnyCase, ApiFuzzer, check_everything
-from tests.support.history import conversation_put, run_create, user_message
+from tests.support.history import claim_one, conversation_put, run_create, user_message
 from tests.support.servers import serve
 
 SEED = 3
@@ -113,7 +112,7 @@ class Fuzzer(ApiFuzzer[Operation]):
         }
 
     async def claim(self) -> Claim:
-        claim = await self.history.worker.claim_run("worker-1")
+        claim = await claim_one(self.history.worker, "worker-1")
         assert claim is not None
         return claim
 
@@ -129,8 +128,8 @@ OPENAI_MESSAGE: JsonObject = {"type": "message", "role": "user", "content": [{"t
 async def fuzzer(settings: Settings) -> AsyncGenerator[Fuzzer]:
     # Each preparation leaves a run in progress.
     app = create_app(settings.model_copy(update={"run_queue_limit_per_user": 1_000_000}))
-    async with serve(app) as url, create_http_client(url) as http:
-        yield Fuzzer(asyncio.get_running_loop(), url, History(http), app.openapi())
+    async with serve(app) as url, history_at(url) as history:
+        yield Fuzzer(asyncio.get_running_loop(), url, history, app.openapi())
 
 
 async def test_every_answer_is_as_documented(

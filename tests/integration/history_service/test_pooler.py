@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
 from contracts.ids import new_id
 from history_client import HistoryForbiddenError, HistoryUnavailableError, UserHistory, WorkerHistoryClient
 from launcher.sql import connected
+from service_kit.service_client import ServiceClient
 from tests.integration.history_service.conftest import signer
 from tests.integration.history_service.programs import log_of, running_programs, users_of
-from tests.support.history import run_create, user_message
+from tests.support.history import claim_one, run_create, user_message
 from tests.support.pgbouncer import SERVER_POOL, PgBouncer, running_pgbouncer
 from tests.support.postgres import PostgresServer
 
@@ -40,7 +40,7 @@ async def pooler(postgres: PostgresServer, database_url: str, tmp_path: Path) ->
 class Crowd:
     """Many users at once, each by way of all processes; every answer is checked against who asked."""
 
-    processes: list[httpx.AsyncClient]
+    processes: list[ServiceClient]
     conversations: dict[str, str] = field(default_factory=dict[str, str])
     operations: int = 0
 
@@ -75,7 +75,7 @@ class Crowd:
         """Claim runs, as a worker does, until there is none left; returns whose they were."""
         worker = WorkerHistoryClient(self.processes[process], signer("agent-worker"))
         users = set[str]()
-        while (claim := await worker.claim_run(f"worker-{process}")) is not None:
+        while (claim := await claim_one(worker, f"worker-{process}")) is not None:
             self.operations += 1
             user_id = claim.run.user_id
             assert user_id not in users

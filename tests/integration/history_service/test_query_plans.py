@@ -7,6 +7,7 @@ import pytest
 
 from contracts.conversations import ItemPut
 from contracts.pages import MAX_PAGE_LIMIT
+from contracts.runs import MAX_CLAIMS
 from history_service.domain import expired_error, item_of, max_attempts_error
 from history_service.services.endings import MAX_ENDED
 from history_service.settings import Settings
@@ -85,11 +86,11 @@ async def user_plans(database: Database) -> dict[str, list[Plan]]:
     return plans
 
 
-async def worker_plans(database: Database) -> dict[str, list[Plan]]:
+async def worker_plans(database: Database, most: int = 1) -> dict[str, list[Plan]]:
     async with explaining(database, DISPATCH_ROLE, None) as explained:
         leases = LeaseStore(explained.transaction)
         await leases.end_abandoned(3, max_attempts_error(3), MAX_ENDED)
-        assert await leases.claim("worker", timedelta(seconds=15), 3) is not None
+        assert len(await leases.claim("worker", timedelta(seconds=15), 3, most)) == most
         claim = list(explained.plans)
         explained.plans.clear()
         assert await leases.end_expired(timedelta(hours=1), expired_error(), MAX_ENDED) == []
@@ -103,13 +104,14 @@ async def test_hot_statements_read_by_index_alone(database: Database) -> None:
     assert all(plan.indexes() for made in plans.values() for plan in made[:1])
 
 
-async def test_a_claim_reads_the_head_of_a_long_queue_alone(database: Database) -> None:
+@pytest.mark.parametrize("most", [1, MAX_CLAIMS])
+async def test_a_claim_reads_the_head_of_a_long_queue_alone(database: Database, most: int) -> None:
     """The oldest run is in a conversation with many that have ended."""
-    abandoned, claim = (await worker_plans(database))["claim"]
+    abandoned, claim = (await worker_plans(database, most))["claim"]
     for plan in (abandoned, claim):
         scans = [node for node in plan.nodes() if "Index Name" in node]
         read = [scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) for scan in scans]
-        assert sum(read) < 20, "\n".join(["of 1,000 queued runs:", *plan.lines()])
+        assert sum(read) < 20 * most, "\n".join(["of 1,000 queued runs:", *plan.lines()])
 
 
 async def test_room_for_a_run_is_counted_by_index(admin_url: str) -> None:

@@ -24,12 +24,12 @@ from history_service.storage.roles import RETENTION_ROLE
 from history_service.storage.user import UserAccess
 from launcher.sql import connected
 from service_kit.database import Database, open_database
-from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from service_kit.statements import Statement
 from service_kit.sweeper import Sweeper, SweepJob, Swept
 from tests.integration.history_service.conftest import signer
 from tests.support.attachments import attachment, files_in, upload
-from tests.support.history import assistant_message, conversation_put, finish, run_create
+from tests.support.history import assistant_message, claim_one, conversation_put, finish, run_create
 from tests.support.servers import eventually, serve
 from tests.support.sql import rows_of
 
@@ -94,7 +94,7 @@ async def test_a_conversation_with_an_unfinished_run_stays(
     queued, active, ended = (new_id("thr") for _ in range(3))
     for conversation_id in (active, ended):
         await alice.create_run(conversation_id, run_create(conversation_id, new=True))
-    first, second = await worker.claim_run("worker"), await worker.claim_run("worker")
+    first, second = await claim_one(worker, "worker"), await claim_one(worker, "worker")
     assert first is not None
     assert second is not None
     assert (first.conversation.id, second.conversation.id) == (active, ended)
@@ -248,8 +248,10 @@ async def test_the_service_sweeps_when_it_starts_and_counts(
     retaining = {"retention_days": 30, "retention_batch_size": 2, "retention_interval_seconds": 0.05}
     counted = {"job": "idle_conversations"}
     before = REGISTRY.get_sample_value("threadkeep_swept_total", counted) or 0
-    async with serve(create_app(settings.model_copy(update=retaining))) as url, create_http_client(url) as http:
-        await eventually(lambda: has_none(HistoryClient(http, signer("chat-service")).as_user("alice")), what="swept")
+    async with serve(create_app(settings.model_copy(update=retaining))) as url, open_service(url) as service:
+        await eventually(
+            lambda: has_none(HistoryClient(service, signer("chat-service")).as_user("alice")), what="swept"
+        )
         await eventually(lambda: files_in(folder) == [], what="bytes removed")
     after = REGISTRY.get_sample_value("threadkeep_swept_total", counted)
     assert after == before + 5

@@ -21,11 +21,11 @@ from history_service.storage.leases import LeaseStore
 from history_service.storage.roles import DISPATCH_ROLE
 from launcher.sql import connected
 from service_kit.database import Database, open_database
-from service_kit.http import create_http_client
+from service_kit.service_client import open_service
 from service_kit.sweeper import Sweeper
 from tests.integration.history_service.conftest import signer
 from tests.integration.history_service.test_runs import claimed, expire_lease
-from tests.support.history import assistant_message, conversation_put, finish, item, items_put, run_create
+from tests.support.history import assistant_message, claim_one, conversation_put, finish, item, items_put, run_create
 from tests.support.servers import eventually, serve
 from tests.support.sql import rows_of
 
@@ -96,7 +96,7 @@ async def end(
     if way in ("cancel", "cancel released"):
         await alice.cancel_run(run_id)
     elif way == "claim":
-        assert await worker.claim_run("another") is None
+        assert await claim_one(worker, "another") is None
     else:
         await sweeper.sweep()
 
@@ -180,9 +180,9 @@ async def test_the_sweeper_leaves_to_workers_what_they_may_still_do(
 
 async def test_without_any_worker_left_a_run_ends_by_itself(settings: Settings, admin_database_url: str) -> None:
     quick = settings.model_copy(update={"run_sweep_seconds": 0.05, "run_max_attempts": 1})
-    async with serve(create_app(quick)) as url, create_http_client(url) as http:
-        alice = HistoryClient(http, signer("chat-service")).as_user("alice")
-        worker = WorkerHistoryClient(http, signer("agent-worker"))
+    async with serve(create_app(quick)) as url, open_service(url) as service:
+        alice = HistoryClient(service, signer("chat-service")).as_user("alice")
+        worker = WorkerHistoryClient(service, signer("agent-worker"))
         claim = await started(alice, worker)
         await put_calls(worker, claim)
         await expire_lease(admin_database_url, claim.run.id)
@@ -232,7 +232,7 @@ async def test_a_run_without_attempts_left_is_not_claimed(
     claim = await started(alice, worker)
     await expire_lease(admin_database_url, claim.run.id)
     async with database.transaction(DISPATCH_ROLE) as transaction:
-        assert await LeaseStore(transaction).claim("another", HOUR, 1) is None
+        assert await LeaseStore(transaction).claim("another", HOUR, 1, 1) == []
     await alice.cancel_run(claim.run.id)
 
 

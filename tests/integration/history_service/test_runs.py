@@ -21,6 +21,7 @@ from history_client import (
 from launcher.sql import connected
 from tests.support.history import (
     assistant_message,
+    claim_one,
     conversation_put,
     finish,
     items_put,
@@ -38,7 +39,7 @@ async def expire_lease(admin_url: str, run_id: str) -> None:
 
 
 async def claimed(worker: WorkerHistoryClient, run_id: str | None = None) -> Claim:
-    claim = await worker.claim_run("worker-1")
+    claim = await claim_one(worker, "worker-1")
     assert claim is not None
     assert run_id in (None, claim.run.id)
     return claim
@@ -146,7 +147,7 @@ async def test_a_run_is_claimed_fed_and_finished(alice: UserHistory, worker: Wor
     assert [message.kind for message in messages] == ["user_message", "widget", "assistant_message"]
     assert [message.run_id for message in messages] == [None, new.id, new.id]
     assert messages[1].tool_calls == [done]
-    assert await worker.claim_run("worker-1") is None
+    assert await claim_one(worker, "worker-1") is None
 
 
 async def test_a_title_is_given_only_once(alice: UserHistory, worker: WorkerHistoryClient) -> None:
@@ -173,7 +174,7 @@ async def test_many_workers_claim_each_run_once_and_conversations_in_order(
 
     async def work(name: str) -> None:
         while len(started) < 12:
-            claim = await worker.claim_run(name)
+            claim = await claim_one(worker, name)
             if claim is None:
                 continue
             assert claim.conversation.id not in active, "one run of a conversation at a time"
@@ -193,11 +194,11 @@ async def test_claims_at_the_same_moment_get_different_runs(alice: UserHistory, 
         conversation_id = new_id("thr")
         for _ in range(2):
             await alice.create_run(conversation_id, run_create(conversation_id, new=True))
-    claims = await asyncio.gather(*(worker.claim_run(f"worker-{number}") for number in range(16)))
+    claims = await asyncio.gather(*(claim_one(worker, f"worker-{number}") for number in range(16)))
     got = [claim for claim in claims if claim is not None]
     assert len({claim.run.id for claim in got}) == len(got)
     assert len({claim.conversation.id for claim in got}) == len(got)
-    while (claim := await worker.claim_run("late")) is not None:
+    while (claim := await claim_one(worker, "late")) is not None:
         got.append(claim)
     assert len(got) == 6
 
@@ -210,7 +211,7 @@ async def test_an_expired_lease_is_taken_over_and_the_old_attempt_fenced(
     first = await claimed(worker)
     stored = assistant_message(conversation_id, "half")
     await worker.put_run_items(first.run.id, items_put(1, stored), token=first.token)
-    assert await worker.claim_run("worker-2") is None, "the lease is alive"
+    assert await claim_one(worker, "worker-2") is None, "the lease is alive"
 
     await expire_lease(admin_database_url, first.run.id)
     second = await claimed(worker, first.run.id)
@@ -247,7 +248,7 @@ async def test_a_heartbeat_renews_lease_and_token(
     lease = await worker.heartbeat(claim.run.id, 1)
     assert lease.lease_expires_at > claim.lease_expires_at
     assert lease.cancel_requested is False
-    assert await worker.claim_run("worker-2") is None
+    assert await claim_one(worker, "worker-2") is None
     await worker.finish_run(claim.run.id, finish(1), token=lease.token)
     with pytest.raises(LeaseLostError, match="lease_lost"):
         await worker.heartbeat(claim.run.id, 1)
@@ -275,7 +276,7 @@ async def test_attempts_that_were_given_back_do_not_count(
     for attempt in range(4, 7):
         assert (await claimed(worker, new.id)).run.attempt == attempt
         await expire_lease(admin_database_url, new.id)
-    assert await worker.claim_run("worker-1") is None
+    assert await claim_one(worker, "worker-1") is None
     assert (await alice.get_run(new.id)).status == "failed"
 
 
@@ -341,7 +342,7 @@ async def test_cancel_in_each_state(
     assert (run.cancel_requested_at is None) == (state == "finished")
     assert (run.finished_at is None) == (state == "in_progress")
     assert await alice.cancel_run(new.id) == run, "cancelling again changes nothing"
-    assert await worker.claim_run("worker-2") is None
+    assert await claim_one(worker, "worker-2") is None
     if state == "in_progress":
         assert (await worker.heartbeat(new.id, 1)).cancel_requested is True
 
@@ -358,7 +359,7 @@ async def test_a_run_that_was_asked_to_stop_is_not_tried_again(
         await expire_lease(admin_database_url, claim.run.id)
     else:
         await worker.release_run(claim.run.id, 1)
-    assert await worker.claim_run("worker-2") is None
+    assert await claim_one(worker, "worker-2") is None
     run = await alice.get_run(claim.run.id)
     assert (run.status, run.error) == ("cancelled", None)
 

@@ -11,11 +11,11 @@ from contracts import principal as scopes
 from history_client import HistoryClient, HistoryUnavailableError, UserHistory
 from history_service.app import create_app
 from history_service.settings import Settings
-from launcher.ports import free_port
 from launcher.sql import connected
-from service_kit.http import create_http_client
-from tests.integration.history_service.conftest import KEYS, TRUST, signer
+from service_kit.service_client import open_service
+from tests.integration.history_service.conftest import KEYS, TRUST, history_at, signer
 from tests.support.history import conversation_put
+from tests.support.ports import free_port
 from tests.support.servers import run_process, serve
 
 
@@ -30,11 +30,11 @@ async def test_the_program_serves(database_url: str, tmp_path: Path) -> None:
     }
     url = f"http://127.0.0.1:{port}"
     program = run_process(("python", "-m", "history_service"), log=tmp_path / "log", env=env, ready_url=f"{url}/readyz")
-    async with program, create_http_client(url) as http:
-        alice = HistoryClient(http, signer("chat-service")).as_user("alice")
+    async with program, history_at(url) as history:
+        alice = history.user("alice")
         stored = await alice.put_conversation(conversation_put(title="x"))
         assert await alice.get_conversation(stored.id) == stored
-        metrics = (await http.get("/metrics")).text
+        metrics = (await history.http.get("/metrics")).text
     assert 'route="/conversations/{conversation_id}"' in metrics
     assert stored.id not in metrics
 
@@ -42,13 +42,13 @@ async def test_the_program_serves(database_url: str, tmp_path: Path) -> None:
 async def test_a_missing_database_is_503_and_said_by_readyz(settings: Settings) -> None:
     nowhere = SecretStr(f"postgresql://me:secret@127.0.0.1:{free_port()}/history")
     app = create_app(settings.model_copy(update={"database_url": nowhere}))
-    async with serve(app) as url, create_http_client(url) as http:
+    async with serve(app) as url, history_at(url) as history:
         with pytest.raises(HistoryUnavailableError, match="upstream_unavailable") as error:
-            await HistoryClient(http, signer("chat-service")).as_user("alice").list_conversations()
+            await history.user("alice").list_conversations()
         assert error.value.status == 503
-        ready = await http.get("/readyz")
+        ready = await history.http.get("/readyz")
         assert (ready.status_code, ready.json()["down"]) == (503, ["postgres"])
-        assert (await http.get("/healthz")).status_code == 200
+        assert (await history.http.get("/healthz")).status_code == 200
 
 
 async def test_lost_connections_are_replaced(alice: UserHistory, admin_database_url: str) -> None:
@@ -64,8 +64,8 @@ async def test_lost_connections_are_replaced(alice: UserHistory, admin_database_
 
 async def test_an_exhausted_pool_is_503(settings: Settings, admin_database_url: str) -> None:
     small = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.1}
-    async with serve(create_app(settings.model_copy(update=small))) as url, create_http_client(url) as http:
-        alice = HistoryClient(http, signer("chat-service")).as_user("alice")
+    async with serve(create_app(settings.model_copy(update=small))) as url, open_service(url) as service:
+        alice = HistoryClient(service, signer("chat-service")).as_user("alice")
         await alice.put_conversation(conversation_put("thr_1"))
         async with connected(admin_database_url) as connection:
             await connection.execute("BEGIN; LOCK TABLE history.conversations IN ACCESS EXCLUSIVE MODE")

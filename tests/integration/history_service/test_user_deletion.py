@@ -21,7 +21,7 @@ from history_service.storage import deletions as storage
 from launcher.sql import connected
 from tests.integration.history_service.conftest import History, openai_as, signer
 from tests.support.attachments import attachment, download, files_in, upload
-from tests.support.history import assistant_message, conversation_put, finish, items_put, run_create
+from tests.support.history import assistant_message, claim_one, conversation_put, finish, items_put, run_create
 from tests.support.servers import eventually
 from tests.support.sql import rows_of
 
@@ -39,7 +39,7 @@ async def fill(history: History, user_id: str, worker: WorkerHistoryClient) -> s
     conversation_id = new_id("thr")
     for number in range(3):
         created = await user.create_run(conversation_id, run_create(conversation_id, new=number == 0))
-        claim = await worker.claim_run("worker")
+        claim = await claim_one(worker, "worker")
         assert claim is not None
         answer = assistant_message(conversation_id)
         await worker.finish_run(created.run.id, finish(1, answer), token=claim.token)
@@ -172,7 +172,7 @@ async def test_the_worker_of_a_run_in_progress_is_refused(
 ) -> None:
     conversation_id = new_id("thr")
     run = (await alice.create_run(conversation_id, run_create(conversation_id, new=True))).run
-    claim = await worker.claim_run("worker")
+    claim = await claim_one(worker, "worker")
     assert claim is not None
     await alice.delete_user()
     with pytest.raises(LeaseLostError):
@@ -182,7 +182,7 @@ async def test_the_worker_of_a_run_in_progress_is_refused(
         await worker.put_run_items(run.id, items_put(1, answer), token=claim.token)
     with pytest.raises(HistoryNotFoundError, match="run_not_found"):
         await worker.finish_run(run.id, finish(1, answer), token=claim.token)
-    assert await worker.claim_run("worker") is None
+    assert await claim_one(worker, "worker") is None
     assert {table for table, owners in (await count(admin_database_url)).items() if owners} == set()
 
 
@@ -194,7 +194,7 @@ async def test_a_worker_that_writes_meanwhile_is_refused_or_deleted(
     for _ in range(4):
         conversation_id = new_id("thr")
         await alice.create_run(conversation_id, run_create(conversation_id, new=True))
-        claim = await worker.claim_run("worker")
+        claim = await claim_one(worker, "worker")
         assert claim is not None
         claims[conversation_id] = claim
 

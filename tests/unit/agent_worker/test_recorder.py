@@ -17,9 +17,13 @@ class Shown:
 
     def __init__(self) -> None:
         self.kinds: list[str] = []
+        self.text = ""
 
     def append(self, *events: bytes) -> None:
         self.kinds += [json.loads(event)["type"] for event in events]
+
+    def append_text(self, item_id: str, delta: str) -> None:
+        self.text += delta
 
 
 async def never_executed(call: ToolCall) -> ToolCall:
@@ -65,3 +69,17 @@ async def test_a_call_that_appeared_is_seen_to_end(shown: Shown) -> None:
     recorder.last_items("incomplete")
     recorder.publish_last_items()
     assert shown.kinds == ["thread.item.added", "thread.item.updated", "thread.item.done"]
+
+
+async def test_text_that_utf8_cannot_carry_is_replaced(shown: Shown) -> None:
+    """One model's half a surrogate pair must not stop the writer of all logs."""
+
+    async def store(items: list[ItemPut]) -> None:
+        pass
+
+    recorder = recorder_of(shown, store)
+    for delta in ("Très ", "\ud83d", "\ude00 bien"):
+        recorder.text_delta(0, delta)
+    assert shown.text == "Très ?? bien"
+    (put,) = recorder.last_items("completed")
+    assert put.payload["content"][0]["text"] == shown.text

@@ -31,6 +31,10 @@ class ModelFailedError(Exception):
 class ResponseRecorder(Protocol):
     """What is told of a model's response."""
 
+    def model_asked(self) -> None:
+        """The model is asked for a response."""
+        ...
+
     def text_delta(self, output_index: int, delta: str) -> None:
         """More text of the message at this place of the output."""
         ...
@@ -51,6 +55,7 @@ class RecordedModel(Model):
         """Stream a response and return it whole. Raises ModelFailedError if the model breaks off."""
         done: list[TResponseOutputItem] = []
         response: Response | None = None
+        self._recorder.model_asked()
         async for event in self._model.stream_response(*args, **kwargs):
             if isinstance(event, ResponseTextDeltaEvent | ResponseRefusalDeltaEvent):
                 self._recorder.text_delta(event.output_index, event.delta)

@@ -1,6 +1,8 @@
-"""One run's view of the tool server: every call goes through the run's ledger."""
+"""The tool server as runs see it: every call goes through the ledger of its run."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from agents import AgentBase, RunContextWrapper
@@ -14,18 +16,31 @@ CALL_ID = "call_id"
 """Key under which the model's call id travels from the resolver to `call_tool`; it never leaves the process."""
 
 CallTool = Callable[[str], Awaitable[CallToolResult]]
+"""Executes the call that a run's ledger knows under this id."""
+
+_call: ContextVar[CallTool] = ContextVar("call_tool")
+
+
+@contextmanager
+def calls_executed_by(call: CallTool) -> Generator[None]:
+    """Let this run's recorder execute what is called inside the block, and in tasks that are started there."""
+    token = _call.set(call)
+    try:
+        yield
+    finally:
+        _call.reset(token)
 
 
 class LedgeredTools(MCPServer):
-    """The pool's tools, executed by the run's recorder.
+    """The pool's tools, for all runs of a process; a call is executed by the recorder of the run that makes it.
 
-    The SDK gives the model's call id only to `tool_meta_resolver`, which is why it takes that way.
+    The SDK gives the model's call id only to `tool_meta_resolver`, which is why it takes that way. It copies whatever
+    a resolver returns, which is why the run's recorder does not.
     """
 
-    def __init__(self, pool: ToolPool, call: CallTool) -> None:
+    def __init__(self, pool: ToolPool) -> None:
         super().__init__(tool_meta_resolver=_call_id_of)
         self._pool = pool
-        self._call = call
 
     @property
     def name(self) -> str:
@@ -47,8 +62,11 @@ class LedgeredTools(MCPServer):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        """Execute the call that the ledger knows under its id; name and arguments are those recorded."""
-        return await self._call((meta or {})[CALL_ID])
+        """Execute the call that the ledger knows under its id; name and arguments are those recorded.
+
+        Raises LookupError outside of `calls_executed_by`.
+        """
+        return await _call.get()((meta or {})[CALL_ID])
 
     async def list_prompts(self) -> ListPromptsResult:
         """Return none: the agent uses tools only."""

@@ -50,8 +50,8 @@ class AttachmentCalls(UserCalls):
     async def download_attachment(self, attachment_id: str) -> AsyncGenerator[AsyncGenerator[bytes]]:
         """Open the bytes, to be read piece by piece: `async with … as chunks`, `async for chunk in chunks`."""
         path = path_of("attachments", attachment_id, "content")
-        async with self._stream(path, principal.ATTACHMENTS_READ) as response:
-            yield chunks_of(response)
+        async with self._stream(path, principal.ATTACHMENTS_READ) as answer:
+            yield chunks_of(answer)
 
     async def delete_attachment(self, attachment_id: str) -> None:
         """Delete an attachment with its bytes."""

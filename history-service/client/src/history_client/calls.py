@@ -3,11 +3,10 @@
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote
 
-import httpx
-
 from contracts.pages import Order
 from history_client.tokens import TokenCache
 from history_client.transport import JSON, Body, HistoryTransport
+from service_kit.answers import Answer, OpenAnswer
 
 
 def path_of(*segments: str) -> str:
@@ -42,7 +41,7 @@ class UserCalls:
         content_type: str = JSON,
         query: dict[str, str | int] | None = None,
         idempotency_key: str | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         return await self._transport.send(
             method,
             path,
@@ -54,6 +53,6 @@ class UserCalls:
             idempotency_key=idempotency_key,
         )
 
-    def _stream(self, path: str, scope: str) -> AbstractAsyncContextManager[httpx.Response]:
+    def _stream(self, path: str, scope: str) -> AbstractAsyncContextManager[OpenAnswer]:
         token = self._tokens.token(scope, self._user_id)
         return self._transport.stream(path, token=token, request_id=self._request_id)

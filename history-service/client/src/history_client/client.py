@@ -1,15 +1,15 @@
 """The history-service as a user's side sees it: conversations, items, messages and runs.
 
-    history = HistoryClient(create_http_client(settings.history_url), TokenSigner("chat-service", key))
-    mine = history.as_user(user_id, request_id=request_id)
-    conversation = await mine.get_conversation(conversation_id)
+    async with open_service(settings.history_url) as service:
+        history = HistoryClient(service, TokenSigner("chat-service", key))
+        mine = history.as_user(user_id, request_id=request_id)
+        conversation = await mine.get_conversation(conversation_id)
 
 Every method raises a `HistoryError` (see `errors`): 403 and 404 as `HistoryForbiddenError`, `HistoryNotFoundError`.
 """
 
 from uuid import uuid4
 
-import httpx
 from pydantic import TypeAdapter
 
 from contracts import principal
@@ -34,6 +34,7 @@ from history_client.tokens import TokenCache
 from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
 from history_client.users import DataCalls
 from service_kit.internal_tokens import TokenSigner
+from service_kit.service_client import ServiceClient
 
 _CONVERSATIONS = TypeAdapter(Page[Conversation])
 _ITEMS = TypeAdapter(Page[JsonObject])
@@ -45,18 +46,18 @@ _ITEM: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 class HistoryClient:
     """The history-service for a service that acts for users; tokens are signed as that service.
 
-    `http` is shared and closed by its owner. `retries` and `backoff_seconds` are for failed connections.
+    `service` is shared and closed by its owner. `retries` and `backoff_seconds` are for failed connections.
     """
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        service: ServiceClient,
         signer: TokenSigner,
         *,
         retries: int = DEFAULT_RETRIES,
         backoff_seconds: float = DEFAULT_BACKOFF_SECONDS,
     ) -> None:
-        self._transport = HistoryTransport(http, retries=retries, backoff_seconds=backoff_seconds)
+        self._transport = HistoryTransport(service, retries=retries, backoff_seconds=backoff_seconds)
         self._tokens = TokenCache(signer)
 
     def as_user(self, user_id: str, *, request_id: str | None = None) -> "UserHistory":

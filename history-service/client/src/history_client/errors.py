@@ -13,10 +13,10 @@ HistoryError
 └── HistoryBusyError             429: later, after `retry_after_seconds`
 """
 
-import httpx
 from pydantic import ValidationError
 
 from contracts.problems import Problem
+from service_kit.answers import Answer
 
 LEASE_LOST_CODES = frozenset({"lease_lost", "attempt_stale", "run_finished"})
 
@@ -86,16 +86,16 @@ _BY_STATUS: dict[int, type[HistoryError]] = {
 }
 
 
-def error_of(response: httpx.Response) -> HistoryError:
-    """Return the error that a response with status 400 or above tells of. Its body must have been read."""
-    status = response.status_code
+def error_of(answer: Answer) -> HistoryError:
+    """Return the error that an answer with status 400 or above tells of."""
+    status = answer.status
     try:
-        problem = Problem.model_validate_json(response.content)
+        problem = Problem.model_validate_json(answer.content)
         code, detail = problem.code, problem.detail
     except ValidationError:
         code, detail = "unexpected_answer", f"The history-service answered {status}."
     if status == 429:
-        retry_after = response.headers.get("retry-after", "")
+        retry_after = answer.header(b"retry-after") or b""
         return HistoryBusyError(code, detail, retry_after_seconds=float(retry_after) if retry_after.isdigit() else None)
     if status >= 500:
         return HistoryUnavailableError(code, detail, status=status)

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
-from contextlib import asynccontextmanager
-
-import httpx
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from urllib.parse import urlencode
 
 from history_client.errors import HistoryTimeoutError, HistoryUnavailableError, error_of
+from service_kit.answers import Answer, LateAnswerError, OpenAnswer
+from service_kit.http_exchange import BrokenAnswerError, UnreachableError
 from service_kit.requests import REQUEST_ID_HEADER
+from service_kit.service_client import ServiceClient
 
 DEFAULT_RETRIES = 2
 DEFAULT_BACKOFF_SECONDS = 0.05
@@ -18,7 +20,7 @@ Body = str | bytes | AsyncIterable[bytes]
 
 
 class HistoryTransport:
-    """Sends requests to the history-service over a shared HTTP client, which its owner closes.
+    """Sends requests to the history-service over a shared client of it, which its owner closes.
 
     `retries` bounds how often a request is repeated after a failed connection. A request that may already have
     reached the service is repeated only if it is idempotent; an answer, a late one included, is never asked for twice.
@@ -26,12 +28,12 @@ class HistoryTransport:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        service: ServiceClient,
         *,
         retries: int = DEFAULT_RETRIES,
         backoff_seconds: float = DEFAULT_BACKOFF_SECONDS,
     ) -> None:
-        self._http = http
+        self._service = service
         self._retries = retries
         self._backoff_seconds = backoff_seconds
 
@@ -47,66 +49,61 @@ class HistoryTransport:
         query: Mapping[str, str | int] | None = None,
         idempotent: bool = True,
         idempotency_key: str | None = None,
-    ) -> httpx.Response:
-        """Return the answer, fully read, if its status is below 400. Raises HistoryError otherwise.
+    ) -> Answer:
+        """Return the answer if its status is below 400. Raises HistoryError otherwise.
 
-        A `body` that is iterated is sent once, whatever happens.
+        A `body` that is iterated is sent once, whatever happens; what it raises, this raises.
         """
         headers = _headers(token, request_id)
         if body is not None:
             headers["Content-Type"] = content_type
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        repeatable = not isinstance(body, AsyncIterable)
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        content = body.encode() if isinstance(body, str) else body or b""
+        is_bytes = isinstance(content, bytes)
+        may_repeat = idempotent and is_bytes
         failures = 0
         while True:
             try:
-                response = await self._http.request(method, path, params=query, content=body, headers=headers)
+                answer = await self._service.request(method, path, headers, content, idempotent=may_repeat)
                 break
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failures = self._count(failures, error, repeatable=repeatable)
-            except httpx.TimeoutException as error:
+            except UnreachableError as error:
+                failures = self._count(failures, error, repeatable=is_bytes)
+            except BrokenAnswerError as error:
+                failures = self._count(failures, error, repeatable=may_repeat)
+            except LateAnswerError as error:
                 raise _timeout() from error
-            except httpx.TransportError as error:
-                failures = self._count(failures, error, repeatable=idempotent and repeatable)
             await asyncio.sleep(self._backoff_seconds * 2 ** (failures - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-        if response.status_code >= 400:
-            raise error_of(response)
-        return response
+        if answer.status >= 400:
+            raise error_of(answer)
+        return answer
 
     @asynccontextmanager
-    async def stream(self, path: str, *, token: str, request_id: str | None = None) -> AsyncGenerator[httpx.Response]:
+    async def stream(self, path: str, *, token: str, request_id: str | None = None) -> AsyncGenerator[OpenAnswer]:
         """Open an answer to read it piece by piece, with `chunks_of`. Raises HistoryError."""
-        request = self._http.build_request("GET", path, headers=_headers(token, request_id))
+        with _history_errors():
+            answer = await self._service.open("GET", path, _headers(token, request_id), idempotent=True)
         try:
-            response = await self._http.send(request, stream=True)
-        except httpx.TimeoutException as error:
-            raise _timeout() from error
-        except httpx.TransportError as error:
-            raise _unavailable() from error
-        try:
-            if response.status_code >= 400:
-                await response.aread()
-                raise error_of(response)
-            yield response
+            if answer.status >= 400:
+                with _history_errors():
+                    raise error_of(await answer.read())
+            yield answer
         finally:
-            await response.aclose()
+            answer.close()
 
-    def _count(self, failures: int, error: httpx.TransportError, *, repeatable: bool) -> int:
+    def _count(self, failures: int, error: Exception, *, repeatable: bool) -> int:
         if not repeatable or failures >= self._retries:
             raise _unavailable() from error
         return failures + 1
 
 
-async def chunks_of(response: httpx.Response) -> AsyncGenerator[bytes]:
+async def chunks_of(answer: OpenAnswer) -> AsyncGenerator[bytes]:
     """Yield the body of a streamed answer. Raises HistoryUnavailableError if it breaks off."""
-    try:
-        async for chunk in response.aiter_bytes():
+    with _history_errors():
+        async for chunk in answer.pieces():
             yield chunk
-    except httpx.TimeoutException as error:
-        raise _timeout() from error
-    except httpx.TransportError as error:
-        raise _unavailable() from error
 
 
 def _headers(token: str, request_id: str | None) -> dict[str, str]:
@@ -114,6 +111,16 @@ def _headers(token: str, request_id: str | None) -> dict[str, str]:
     if request_id is not None:
         headers[REQUEST_ID_HEADER] = request_id
     return headers
+
+
+@contextmanager
+def _history_errors() -> Generator[None]:
+    try:
+        yield
+    except LateAnswerError as error:
+        raise _timeout() from error
+    except (UnreachableError, BrokenAnswerError) as error:
+        raise _unavailable() from error
 
 
 def _timeout() -> HistoryTimeoutError:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable
 
-import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from contracts import principal
@@ -11,6 +10,7 @@ from contracts.export import ConversationExport, ExportCounts, ExportEnd, Export
 from history_client.calls import UserCalls, path_of
 from history_client.errors import HistoryExportBrokenError, HistoryUnavailableError
 from history_client.transport import chunks_of
+from service_kit.answers import OpenAnswer
 
 _RECORD: TypeAdapter[ExportRecord] = TypeAdapter(ExportRecord)
 _COUNTED = {
@@ -30,8 +30,8 @@ class DataCalls(UserCalls):
         """Return all that is stored of a conversation."""
         async with self._stream(
             path_of("conversations", conversation_id, "export"), principal.CONVERSATIONS_READ
-        ) as response:
-            return ConversationExport.model_validate_json(await _read(response))
+        ) as answer:
+            return ConversationExport.model_validate_json(await _read(answer))
 
     async def export_user(self) -> AsyncGenerator[ExportRecord]:
         """Yield all of the user's records, from the header to the end.
@@ -40,8 +40,8 @@ class DataCalls(UserCalls):
         """
         counts: Counter[str] = Counter()
         last: ExportRecord | None = None
-        async with self._stream(path_of("export"), principal.USERS_EXPORT) as response:
-            async for line in _lines(chunks_of(response)):
+        async with self._stream(path_of("export"), principal.USERS_EXPORT) as answer:
+            async for line in _lines(chunks_of(answer)):
                 if isinstance(last, ExportEnd):
                     raise HistoryExportBrokenError()
                 record = _record(line)
@@ -68,8 +68,8 @@ class DataCalls(UserCalls):
                 return
 
 
-async def _read(response: httpx.Response) -> bytes:
-    return b"".join([chunk async for chunk in chunks_of(response)])
+async def _read(answer: OpenAnswer) -> bytes:
+    return b"".join([chunk async for chunk in chunks_of(answer)])
 
 
 async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:

@@ -1,48 +1,45 @@
-"""The history-service as a worker sees it: claim a run, keep its lease, store its items, end it.
+"""The history-service as a worker sees it: claim runs, keep their leases, store their items, end them.
 
 A worker signs for itself only (`runs:work`). For a run's user it acts with the run token that the claim and each
 heartbeat hand out. `LeaseLostError` from any method means: this attempt may not go on; stop at once.
 """
 
-import httpx
-
 from contracts import principal
-from contracts.runs import Claim, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
+from contracts.runs import Claim, Claims, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
 from history_client.calls import path_of
 from history_client.tokens import TokenCache
 from history_client.transport import DEFAULT_BACKOFF_SECONDS, DEFAULT_RETRIES, HistoryTransport
 from service_kit.internal_tokens import TokenSigner
-
-_NO_CONTENT = 204
+from service_kit.service_client import ServiceClient
 
 
 class WorkerHistoryClient:
-    """The history-service for an agent-worker. `http` is shared and closed by its owner."""
+    """The history-service for an agent-worker. `service` is shared and closed by its owner."""
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        service: ServiceClient,
         signer: TokenSigner,
         *,
         retries: int = DEFAULT_RETRIES,
         backoff_seconds: float = DEFAULT_BACKOFF_SECONDS,
     ) -> None:
-        self._transport = HistoryTransport(http, retries=retries, backoff_seconds=backoff_seconds)
+        self._transport = HistoryTransport(service, retries=retries, backoff_seconds=backoff_seconds)
         self._tokens = TokenCache(signer)
 
-    async def claim_run(self, worker_id: str) -> Claim | None:
-        """Claim the oldest run that can be executed, or return None.
+    async def claim_runs(self, worker_id: str, most: int) -> list[Claim]:
+        """Claim the oldest runs that can be executed, at most `most` (1 to MAX_CLAIMS); none, if there is none.
 
-        Not repeated once it was sent: a second claim would take a second run.
+        Not repeated once it was sent: a second claim would take further runs.
         """
         response = await self._transport.send(
             "POST",
             "/runs/claim",
             token=self._tokens.token(principal.RUNS_WORK),
-            body=RunClaim(worker_id=worker_id).model_dump_json(),
+            body=RunClaim(worker_id=worker_id, most=most).model_dump_json(),
             idempotent=False,
         )
-        return None if response.status_code == _NO_CONTENT else Claim.model_validate_json(response.content)
+        return Claims.model_validate_json(response.content).claims
 
     async def heartbeat(self, run_id: str, attempt: int) -> Lease:
         """Renew the lease; the answer has a fresh run token and tells whether the user wants the run to stop."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from contracts.pages import Order, Page
 from contracts.principal import RUNS_CANCEL, RUNS_CREATE, RUNS_READ
@@ -12,9 +12,9 @@ from history_service.dependencies import (
     AfterId,
     ConversationId,
     Limit,
+    Limits,
     RunId,
     acting,
-    resources_of,
 )
 from history_service.domain import is_valid_id
 from history_service.errors import (
@@ -46,13 +46,12 @@ router = APIRouter(tags=["runs"], route_class=JsonRoute)
     ),
 )
 async def create_run(
-    conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)], request: Request
+    conversation_id: ConversationId, new: RunCreate, user: Annotated[UserAccess, acting(RUNS_CREATE)], limits: Limits
 ) -> RunCreated:
     """Store the message, the run and, if given, the conversation in one transaction; idempotent on the run id.
 
     A new run is refused (429) while too many are queued, or the user has too many unfinished ones.
     """
-    limits = resources_of(request).settings.run_limits
     if not is_valid_id(new.id):
         raise InvalidRequestError("The run's id is malformed.")
     if new.conversation is not None and new.conversation.id != conversation_id:

@@ -1,9 +1,8 @@
 """Runs as workers see them: claim, heartbeat, release (as a service); items and finish (with the run token)."""
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
-from contracts.runs import Claim, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
+from contracts.runs import Claims, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
 from history_service.dependencies import RunHolder, RunId, Worker
 from history_service.errors import AttemptStaleError, ItemConflictError, LeaseLostError, RunFinishedError
 from history_service.json_route import JsonRoute
@@ -13,17 +12,11 @@ from service_kit.openapi import raises
 router = APIRouter(prefix="/runs", tags=["work"], route_class=JsonRoute)
 
 
-@router.post(
-    "/claim",
-    summary="Claim the oldest run that can be executed",
-    response_model=Claim,
-    responses={204: {"description": "There is none"}},
-)
-async def claim_run(claim: RunClaim, worker: Worker) -> Claim | Response:
-    """Return the run with its context and run token, or 204."""
+@router.post("/claim", summary="Claim the oldest runs that can be executed")
+async def claim_runs(claim: RunClaim, worker: Worker) -> Claims:
+    """Return the runs, oldest first, each with its context and run token; no two of them are of one conversation."""
     async with worker.transaction() as leases:
-        claimed = await leases.claim(claim.worker_id)
-    return claimed or Response(status_code=204)
+        return Claims(claims=await leases.claim(claim.worker_id, claim.most))
 
 
 @router.post("/{run_id}/heartbeat", summary="Renew a lease", responses=raises(LeaseLostError))

@@ -1,23 +1,19 @@
 """Runs from the workers' side: claimed, kept and given back."""
 
 from datetime import timedelta
+from itertools import groupby
 
 import structlog
 
-from contracts.principal import RUNS_ITEMS, TASKS
 from contracts.runs import TERMINAL_STATUSES, Claim, Lease
-from history_service.domain import max_attempts_error, run_token_seconds
+from history_service.domain import max_attempts_error
 from history_service.errors import LeaseLostError
 from history_service.services.endings import MAX_ENDED, settle_all
-from history_service.storage.conversations import ConversationStore
+from history_service.services.run_tokens import RunTokens
 from history_service.storage.leases import ClaimedRun, LeaseStore
 from history_service.storage.messages import MessageStore
 from history_service.storage.roles import DISPATCH_ROLE, USER_ROLE
 from service_kit.database import Transaction
-from service_kit.internal_tokens import TokenSigner
-
-RUN_TOKEN_AUDIENCE = ("history-service", "task-tools")
-RUN_TOKEN_SCOPES = (RUNS_ITEMS, TASKS)
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +24,7 @@ class LeaseService:
     def __init__(
         self,
         transaction: Transaction,
-        signer: TokenSigner,
+        tokens: RunTokens,
         *,
         lease: timedelta,
         max_attempts: int,
@@ -36,25 +32,29 @@ class LeaseService:
     ) -> None:
         self._transaction = transaction
         self._leases = LeaseStore(transaction)
-        self._signer = signer
+        self._tokens = tokens
         self._lease = lease
         self._max_attempts = max_attempts
         self._context_messages = context_messages
 
-    async def claim(self, worker_id: str) -> Claim | None:
-        """Give the oldest run that can be executed to the worker, with all it needs for it; None if there is none.
+    async def claim(self, worker_id: str, most: int) -> list[Claim]:
+        """Give the oldest runs that can be executed to the worker, with all it needs for them; at most `most`.
 
         If there is none, first ends the runs that were abandoned for good, which may free the ones queued behind them.
         While the workers have enough to do, the sweeper does that.
         """
-        claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts)
-        if claimed is None and await self._end_abandoned():
-            claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts)
-        if claimed is None:
-            return None
-        run = claimed.placed.run
-        log.info("run_claimed", run=run.id, attempt=run.attempt, worker=worker_id)
-        return await self._as_user(claimed)
+        claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts, most)
+        if not claimed and await self._end_abandoned():
+            claimed = await self._leases.claim(worker_id, self._lease, self._max_attempts, most)
+        claims: dict[str, Claim] = {}
+        for user_id, theirs in groupby(sorted(claimed, key=_user_of), key=_user_of):
+            await self._transaction.assume(USER_ROLE, user_id)
+            for each in theirs:
+                claims[each.placed.run.id] = await self._as_user(each)
+        for each in claimed:
+            run = each.placed.run
+            log.info("run_claimed", run=run.id, attempt=run.attempt, worker=worker_id)
+        return [claims[each.placed.run.id] for each in claimed]
 
     async def renew(self, run_id: str, attempt: int) -> Lease:
         """Renew the lease of the attempt that holds the run. Raises LeaseLostError for any other."""
@@ -62,7 +62,7 @@ class LeaseService:
         if renewed is None:
             raise LeaseLostError()
         return Lease(
-            token=self._token(run_id, renewed.user_id),
+            token=self._tokens.issue(run_id, renewed.user_id),
             lease_expires_at=renewed.expires_at,
             cancel_requested=renewed.cancel_requested,
         )
@@ -93,23 +93,17 @@ class LeaseService:
 
     async def _as_user(self, claimed: ClaimedRun) -> Claim:
         run = claimed.placed.run
-        await self._transaction.assume(USER_ROLE, run.user_id)
-        conversation = await ConversationStore(self._transaction, run.user_id).get(run.conversation_id)
         messages = MessageStore(self._transaction, run.user_id)
+        conversation, context = await messages.context(run.conversation_id, claimed.placed.turn, self._context_messages)
         return Claim(
             run=run,
             conversation=conversation,
-            context=await messages.context(run.conversation_id, claimed.placed.turn, self._context_messages),
-            token=self._token(run.id, run.user_id),
+            context=context,
+            token=self._tokens.issue(run.id, run.user_id),
             lease_expires_at=claimed.expires_at,
             elapsed_seconds=claimed.elapsed_seconds,
         )
 
-    def _token(self, run_id: str, user_id: str) -> str:
-        return self._signer.sign(
-            RUN_TOKEN_AUDIENCE,
-            RUN_TOKEN_SCOPES,
-            user_id=user_id,
-            run_id=run_id,
-            seconds=run_token_seconds(self._lease),
-        )
+
+def _user_of(claimed: ClaimedRun) -> str:
+    return claimed.placed.run.user_id

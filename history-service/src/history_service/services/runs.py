@@ -5,7 +5,7 @@ import structlog
 from contracts.conversations import ItemPut
 from contracts.runs import TERMINAL_STATUSES, Run, RunCreate, RunCreated, RunFinish, RunItemsPut
 from history_service.domain import RunLimits, RunTurn, item_of
-from history_service.errors import AttemptStaleError, ItemConflictError, RunConflictError, RunFinishedError
+from history_service.errors import AttemptStaleError, RunConflictError, RunFinishedError
 from history_service.services.endings import settle
 from history_service.storage.user import UserTransaction
 
@@ -40,13 +40,9 @@ class RunService:
             await self._messages.delete_after(conversation_id, new.retry_after)
         if item is None:
             await self._conversations.touch(conversation_id)
+            run = await self._runs.insert(new.id, conversation_id, position)
         else:
-            # The message of a run is a new one: the same item again would be another run's.
-            appended = await self._messages.append(conversation_id, item)
-            if appended is None:
-                raise ItemConflictError()
-            position = appended
-        run = await self._runs.insert(new.id, conversation_id, position)
+            run = await self._messages.append_with_run(conversation_id, item, new.id)
         log.info("run_created", conversation=conversation_id, run=run.id)
         return RunCreated(run=run, item=new.item)
 
@@ -74,9 +70,11 @@ class RunService:
                 raise RunFinishedError()
             return run
         conversation_id, turn = held
-        await self._store(conversation_id, turn, finish.items)
+        title = finish.title or None
+        is_changed = await self._store(conversation_id, turn, finish.items, title)
         run = await self._runs.finish(run_id, finish)
-        await self._conversations.touch(conversation_id, finish.title or None)
+        if not is_changed:
+            await self._conversations.touch(conversation_id, title)
         log.info("run_finished", conversation=conversation_id, run=run_id, attempt=run.attempt, status=run.status)
         return run
 
@@ -91,6 +89,9 @@ class RunService:
         log.info("run_cancel_requested", run=run_id, status=run.status)
         return run
 
-    async def _store(self, conversation_id: str, turn: RunTurn, items: list[ItemPut]) -> None:
-        for item in items:
-            await self._messages.put(conversation_id, item_of(item, conversation_id), turn)
+    async def _store(self, conversation_id: str, turn: RunTurn, items: list[ItemPut], title: str | None = None) -> bool:
+        """Put the items; returns whether one was appended, which has changed and named the conversation."""
+        appended = [
+            await self._messages.put(conversation_id, item_of(item, conversation_id), turn, title) for item in items
+        ]
+        return any(appended)

@@ -185,5 +185,5 @@ class ConversationStore:
 
 
 def conversation_of(row: Record) -> Conversation:
-    """Return the conversation that a row of `COLUMNS` tells of."""
-    return Conversation.model_validate(dict(row))
+    """Return the conversation that a row of `COLUMNS` (and maybe more) tells of."""
+    return Conversation.model_validate({name: row[name] for name in Conversation.model_fields})

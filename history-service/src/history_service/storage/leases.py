@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -92,7 +93,7 @@ def _claim() -> Update:
         select(runs.c.id)
         .where(IS_UNFINISHED, or_(IS_QUEUED, and_(_EXPIRED, ~_IS_HOPELESS)), ~waits)
         .order_by(runs.c.number)
-        .limit(literal_column("1"))
+        .limit(bindparam("most"))
         .with_for_update(of=runs, skip_locked=True)
         .cte("oldest")
         .prefix_with("MATERIALIZED", dialect="postgresql")
@@ -107,7 +108,7 @@ def _claim() -> Update:
             lease_expires_at=_LEASE_END,
             started_at=func.coalesce(runs.c.started_at, _NOW),
         )
-        .returning(*PLACED_RUN_COLUMNS, runs.c.lease_expires_at, _ELAPSED_SECONDS)
+        .returning(*PLACED_RUN_COLUMNS, runs.c.number, runs.c.lease_expires_at, _ELAPSED_SECONDS)
     )
 
 
@@ -184,15 +185,17 @@ class LeaseStore:
         values = {"expiry": expiry, "new_error": error.model_dump(), "rows": rows}
         return [placed_run_of(row) for row in await self._transaction.rows(_END_EXPIRED, **values)]
 
-    async def claim(self, worker_id: str, lease: timedelta, max_attempts: int) -> ClaimedRun | None:
-        """Give the oldest claimable run to a worker: queued, or with an expired lease and attempts left.
+    async def claim(self, worker_id: str, lease: timedelta, max_attempts: int, most: int) -> list[ClaimedRun]:
+        """Give the oldest claimable runs to a worker: queued, or with an expired lease and attempts left; oldest first.
 
-        A run waits while an older one of its conversation is unfinished. Runs that others hold locked are passed over.
+        A run waits while an older one of its conversation is unfinished, so no two of them are of one conversation.
+        Runs that others hold locked are passed over.
         """
-        row = await self._transaction.row(_CLAIM, new_worker=worker_id, lease=lease, max_attempts=max_attempts)
-        if row is None:
-            return None
-        return ClaimedRun(placed_run_of(row), row["lease_expires_at"], row["elapsed_seconds"])
+        rows = await self._transaction.rows(
+            _CLAIM, new_worker=worker_id, lease=lease, max_attempts=max_attempts, most=most
+        )
+        rows.sort(key=itemgetter("number"))
+        return [ClaimedRun(placed_run_of(row), row["lease_expires_at"], row["elapsed_seconds"]) for row in rows]
 
     async def renew(self, run_id: str, attempt: int, lease: timedelta) -> RenewedLease | None:
         """Renew the lease of an attempt, also a late one that nobody has taken over; None if it is lost."""

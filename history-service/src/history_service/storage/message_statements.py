@@ -1,12 +1,16 @@
 """The statements on the message log, each compiled once."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ClauseElement,
     ColumnElement,
+    Integer,
+    String,
     Text,
     bindparam,
     cast,
@@ -26,7 +30,9 @@ from sqlalchemy.dialects.postgresql import insert
 from contracts.conversations import Message
 from contracts.pages import Order
 from contracts.runs import ContextMessage
-from history_service.tables import conversations, messages
+from history_service.storage.conversations import COLUMNS as CONVERSATION_COLUMNS
+from history_service.storage.runs import RUN_COLUMNS
+from history_service.tables import conversations, messages, runs
 from service_kit.statements import Statement
 
 _CONTEXT_COLUMNS = (*(messages.c[name] for name in ContextMessage.model_fields), messages.c.turn, messages.c.position)
@@ -68,11 +74,30 @@ TAKE_BACK_POSITION = Statement(
 """Undoes the count of an append that found its id taken; the row is still locked, so nobody has seen it."""
 
 
-def _put(*, replaces: bool) -> ClauseElement:
+@dataclass(frozen=True)
+class _Put:
+    """What puts an item: each part answers with the position that the item has, or with nothing.
+
+    The counter on the conversation's row hands out positions: its lock lets one writer in at a time.
+    """
+
+    replaced: CTE
+    counted: CTE
+    inserted: CTE
+
+    def columns(self) -> tuple[ColumnElement[Any], ...]:
+        """Return `replaced`, `counted` and `inserted`."""
+        return (
+            select(self.replaced.c.position).scalar_subquery().label("replaced"),
+            select(self.counted.c.last_position).scalar_subquery().label("counted"),
+            select(self.inserted.c.position).scalar_subquery().label("inserted"),
+        )
+
+
+def _put(*, replaces: bool) -> _Put:
     """Append an item at the next position or, with `replaces`, put it in the place of the one with its id.
 
-    The counter on the conversation's row hands out positions: its lock lets one writer in at a time. The answer has
-    `replaced`, `counted` and `inserted`: the position that the item has, each null if it did not come to that.
+    What appends it moves the conversation to the newest place, and gives it the title if it has none.
     """
     mine = _RUN.is_(None) | (messages.c.run_id == _RUN)
     replaced = (
@@ -91,7 +116,11 @@ def _put(*, replaces: bool) -> ClauseElement:
             conversations.c.user_id == bindparam("user_id"),
             ~exists(select(replaced.c.position)),
         )
-        .values(last_position=conversations.c.last_position + 1, updated_at=func.clock_timestamp())
+        .values(
+            last_position=conversations.c.last_position + literal_column("1"),
+            updated_at=func.clock_timestamp(),
+            title=func.coalesce(conversations.c.title, bindparam("title", type_=conversations.c.title.type)),
+        )
         .returning(conversations.c.last_position)
         .cte("counted")
     )
@@ -110,15 +139,30 @@ def _put(*, replaces: bool) -> ClauseElement:
         .returning(messages.c.position)
         .cte("inserted")
     )
-    return select(
-        select(replaced.c.position).scalar_subquery().label("replaced"),
-        select(counted.c.last_position).scalar_subquery().label("counted"),
-        select(inserted.c.position).scalar_subquery().label("inserted"),
+    return _Put(replaced, counted, inserted)
+
+
+def _append_with_run() -> ClauseElement:
+    """Append an item and queue the run that answers it; the answer has the run's columns too, null without one."""
+    put = _put(replaces=False)
+    owner = (bindparam("conversation_id", type_=String), bindparam("user_id", type_=String))
+    queued = (
+        insert(runs)
+        .from_select(
+            ["id", "conversation_id", "user_id", "message_position"],
+            select(bindparam("new_run_id", type_=String), *owner, put.inserted.c.position),
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(*RUN_COLUMNS)
+        .cte("queued")
     )
+    once = select(literal_column("1", Integer).label("once")).subquery("once")
+    return select(*put.columns(), *queued.c).select_from(once.outerjoin(queued, true()))
 
 
-APPEND = Statement(_put(replaces=False))
-PUT = Statement(_put(replaces=True))
+APPEND = Statement(select(*_put(replaces=False).columns()))
+APPEND_WITH_RUN = Statement(_append_with_run())
+PUT = Statement(select(*_put(replaces=True).columns()))
 
 
 Cursor = Literal["none", "id", "position"]
@@ -169,7 +213,10 @@ MESSAGE_PAGES = {
 
 
 def _context() -> ClauseElement:
-    """Return the statement of all rows that `domain.context_window` may want: the last ones before, and the run's."""
+    """Return the statement of a conversation with all rows that `domain.context_window` may want, as one JSON array.
+
+    These are the last ones before the run, and the run's.
+    """
     before = (
         select(*_CONTEXT_COLUMNS)
         .where(
@@ -183,7 +230,11 @@ def _context() -> ClauseElement:
         .subquery("before")
     )
     own = select(*_CONTEXT_COLUMNS).where(*IN_CONVERSATION, messages.c.turn == _TURN, messages.c.run_id == _RUN)
-    return union_all(select(before), own)
+    said = union_all(select(before), own).subquery("said")
+    context = select(func.json_agg(said.table_valued())).scalar_subquery().label("context")
+    return select(*CONVERSATION_COLUMNS, context).where(
+        conversations.c.id == bindparam("conversation_id"), conversations.c.user_id == bindparam("user_id")
+    )
 
 
 CONTEXT = Statement(_context())

@@ -1,17 +1,20 @@
 """The message log of a user's conversations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asyncpg import Record
 
-from contracts.conversations import JsonObject, Message
+from contracts.conversations import Conversation, JsonObject, Message
 from contracts.pages import Order, Page
-from contracts.runs import ContextMessage
+from contracts.runs import ContextMessage, Run
 from history_service.domain import ContextRow, Item, ItemCursor, RunTurn, context_window, is_same_item, item_cursor
 from history_service.errors import InvalidCursorError, ItemConflictError, ItemNotFoundError
 from history_service.storage import message_statements as sql
-from history_service.storage.roles import absent_conversation
+from history_service.storage.conversations import conversation_of
+from history_service.storage.roles import absent_conversation, absent_run
+from history_service.storage.runs import run_of
 from service_kit.database import Transaction
 from service_kit.statements import Statement
 
@@ -44,19 +47,35 @@ class MessageStore:
                 raise ItemConflictError()
         return position
 
-    async def put(self, conversation_id: str, item: Item, run: RunTurn | None = None) -> None:
+    async def append_with_run(self, conversation_id: str, item: Item, run_id: str) -> Run:
+        """Append the item of a new run and queue the run.
+
+        Raises ItemConflictError, RunForbiddenError if the run's id is somebody else's, and the conversation's absence.
+        """
+        values = self._values(conversation_id, item, None)
+        row = await self._transaction.row(sql.APPEND_WITH_RUN, **values, new_run_id=run_id)
+        # The message of a run is a new one: the same item again would be another run's.
+        if row is None or await self._settled(row, conversation_id) is None:
+            raise ItemConflictError()
+        if row["id"] is None:
+            raise await absent_run(self._transaction, run_id)
+        return run_of(row)
+
+    async def put(self, conversation_id: str, item: Item, run: RunTurn | None = None, title: str | None = None) -> bool:
         """Append an item at the next position, or replace the one with its id, which keeps its position.
 
-        For a run, only the run's own items are replaced. Raises ItemConflictError and the conversation's absence.
+        For a run, only the run's own items are replaced. Returns whether it was appended: then the conversation has
+        become the one that changed last, and has the title unless it had one.
+        Raises ItemConflictError and the conversation's absence.
         """
-        values = self._values(conversation_id, item, run)
-        row = await self._transaction.row(sql.PUT, **values)
-        if await self._settled(row, conversation_id) is not None:
-            return
-        # Somebody else appended the same id just now: the next statement sees their row.
+        values = self._values(conversation_id, item, run, title)
         row = await self._transaction.row(sql.PUT, **values)
         if await self._settled(row, conversation_id) is None:
-            raise ItemConflictError()
+            # Somebody else appended the same id just now: the next statement sees their row.
+            row = await self._transaction.row(sql.PUT, **values)
+            if await self._settled(row, conversation_id) is None:
+                raise ItemConflictError()
+        return row is not None and row["replaced"] is None
 
     async def get_text(self, conversation_id: str, item_id: str) -> str:
         """Return the JSON text of an item. Raises its absence."""
@@ -100,9 +119,14 @@ class MessageStore:
         data = [Message.model_validate(dict(row)) for row in page]
         return Page(data=data, has_more=len(rows) > limit, after=_next(page, conversation_id))
 
-    async def context(self, conversation_id: str, run: RunTurn, limit: int) -> list[ContextMessage]:
-        """Return the model's context of a run: see `domain.context_window`, which gets no more rows than it needs."""
-        rows = await self._transaction.rows(
+    async def context(
+        self, conversation_id: str, run: RunTurn, limit: int
+    ) -> tuple[Conversation, list[ContextMessage]]:
+        """Return a run's conversation and what the model gets to see of it. Raises the conversation's absence.
+
+        See `domain.context_window`, which gets no more rows than it needs.
+        """
+        row = await self._transaction.row(
             sql.CONTEXT,
             conversation_id=conversation_id,
             user_id=self._user_id,
@@ -110,7 +134,10 @@ class MessageStore:
             run_id=run.run_id,
             rows=limit,
         )
-        return context_window((_context_row(row) for row in rows), run, limit)
+        if row is None:
+            raise await absent_conversation(self._transaction, conversation_id)
+        rows = (_context_row(said) for said in row["context"] or ())
+        return conversation_of(row), context_window(rows, run, limit)
 
     async def _append(self, conversation_id: str, item: Item) -> int | None:
         row = await self._transaction.row(sql.APPEND, **self._values(conversation_id, item, None))
@@ -154,7 +181,9 @@ class MessageStore:
     def _key(self, conversation_id: str, item_id: str) -> dict[str, str]:
         return {"conversation_id": conversation_id, "user_id": self._user_id, "id": item_id}
 
-    def _values(self, conversation_id: str, item: Item, run: RunTurn | None) -> dict[str, Any]:
+    def _values(
+        self, conversation_id: str, item: Item, run: RunTurn | None, title: str | None = None
+    ) -> dict[str, Any]:
         return self._key(conversation_id, item.id) | {
             "role": item.role,
             "kind": item.kind,
@@ -166,10 +195,11 @@ class MessageStore:
             "status": item.status,
             "run_id": run.run_id if run else None,
             "turn": run.message_position if run else None,
+            "title": title,
         }
 
 
-def _context_row(row: Record) -> ContextRow:
+def _context_row(row: Mapping[str, Any]) -> ContextRow:
     message = ContextMessage.model_validate({name: row[name] for name in ContextMessage.model_fields})
     return ContextRow(message, turn=row["turn"], position=row["position"])
 
