@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from tests.bench.console import say, setting
 from tests.bench.figures import spread, verdict
 from tests.bench.gateway.contestants import (
     EVENT_ROUTE,
@@ -100,7 +101,7 @@ async def _measure(contest: Contest, settings: BenchSettings, script: Path, toke
             raise FailedRequestsError(f"{server.name}: {error}") from error
 
     for number in range(settings.rounds + 1):
-        _say(f"round {number} of {settings.rounds}, {load()}" if number else "warming up")
+        say(f"round {number} of {settings.rounds}, {load()}" if number else "warming up")
         for server in contest.plain if number % 2 else reversed(contest.plain):
             together = await ask(server, settings.connections, settings.seconds)
             alone = await ask(server, 1, 1)
@@ -188,23 +189,14 @@ def _ratios(results: Results, ours: str, other: str) -> tuple[list[float], list[
     return rates, [our.per_cpu_second / their.per_cpu_second for our, their in pairs]
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
-
-
-def _setting(name: str, default: str) -> str:
-    return os.environ.get(name) or default  # noqa: TID251 - the program's own settings
-
-
 if __name__ == "__main__":
     uvloop.run(
         main(
             BenchSettings(
-                rounds=int(_setting("ROUNDS", "5")),
-                seconds=float(_setting("SECONDS", "3")),
-                connections=int(_setting("CONCURRENCY", "32")),
-                streams=int(_setting("STREAMS", "200")),
+                rounds=int(setting("ROUNDS", "5")),
+                seconds=float(setting("SECONDS", "3")),
+                connections=int(setting("CONCURRENCY", "32")),
+                streams=int(setting("STREAMS", "200")),
             )
         )
     )

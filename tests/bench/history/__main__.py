@@ -6,7 +6,6 @@ run loads them. Figures are medians over the rounds with their spread. Compare f
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
@@ -14,10 +13,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.console import say, setting
 from tests.bench.history.acts import Act, Acts
 from tests.bench.history.databases import BenchDatabase, bench_databases
 from tests.bench.history.load_client import Measured, put_load
-from tests.bench.history.loading import say
 from tests.bench.history.plans import measured_plans
 from tests.bench.history.servers import Servers, running_servers, signer
 
@@ -145,19 +144,15 @@ def _spread(values: list[float], digits: int) -> str:
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def _setting(name: str, default: str) -> str:
-    return os.environ.get(name) or default  # noqa: TID251 - the program's own settings
-
-
 if __name__ == "__main__":
     asyncio.run(
         main(
             BenchSettings(
-                messages=int(_setting("MESSAGES", "10000000")),
-                rounds=int(_setting("ROUNDS", "3")),
-                seconds=float(_setting("SECONDS", "1.5")),
-                concurrency=int(_setting("CONCURRENCY", "8")),
-                folder=Path(_setting("BENCH_FOLDER", ".data/bench")),
+                messages=int(setting("MESSAGES", "10000000")),
+                rounds=int(setting("ROUNDS", "3")),
+                seconds=float(setting("SECONDS", "1.5")),
+                concurrency=int(setting("CONCURRENCY", "8")),
+                folder=Path(setting("BENCH_FOLDER", ".data/bench")),
             )
         )
     )

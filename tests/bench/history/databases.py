@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from history_service.migrate import migrate
 from launcher.embedded_postgres import EmbeddedPostgres, ensure_role, running_postgres
 from service_kit.database_settings import DatabaseSettings
+from tests.bench.console import say
 from tests.bench.history.acts import WRITER, WRITER_CONVERSATIONS
 from tests.bench.history.dataset import Dataset
-from tests.bench.history.loading import connection_to, load, say
+from tests.bench.history.loading import connection_to, load
 
 ROLE = "threadkeep"
 PASSWORD = "bench"

@@ -5,7 +5,6 @@ It ends with the very schema that the migrations made; that is compared.
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any, Protocol, cast
 
 import asyncpg
 
+from tests.bench.console import say
 from tests.bench.history.dataset import CONVERSATION_MESSAGES, MESSAGES_PER_RUN, Dataset, Message
 
 CHUNK_BYTES = 1 << 18
@@ -92,12 +92,6 @@ class LoadTimes:
     rows: float
     indexes: float
     vacuum: float
-
-
-def say(text: str) -> None:
-    """Print progress at once."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
 
 
 @asynccontextmanager

@@ -5,22 +5,21 @@ medians over the rounds with their spread; ratios are of figures of one round. C
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.console import say, setting
 from tests.bench.figures import spread, verdict
+from tests.bench.machine import load
 from tests.bench.relay.contestants import (
     BASELINE,
     PROCESSES,
     RELAY,
     Baseline,
     Product,
-    load,
     running_baseline,
     running_product,
 )
@@ -87,11 +86,11 @@ async def main(settings: BenchSettings) -> None:
 
 async def _measure(product: Product, baseline: Baseline, settings: BenchSettings) -> Results:
     results = Results()
-    _say("warming up")
+    say("warming up")
     for contestant in (product, baseline):
         await ask_at_once(contestant, max(settings.streams, CROWD), FEW)
     for number in range(1, settings.rounds + 1):
-        _say(f"round {number} of {settings.rounds}, {load()}")
+        say(f"round {number} of {settings.rounds}, {load()}")
         turns = [(baseline, results.baseline), (product, results.ours)]
         for contestant, costs in turns if number % 2 else reversed(turns):
             await asyncio.sleep(PAUSE_SECONDS)
@@ -196,14 +195,11 @@ def _verdicts(results: Results) -> list[str]:
     ]
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
-
-
-def _number(name: str, default: int) -> int:
-    return int(os.environ.get(name) or default)  # noqa: TID251 - the program's own settings
-
-
 if __name__ == "__main__":
-    asyncio.run(main(BenchSettings(_number("STREAMS", 20), _number("ROUNDS", 3), _number("TOKENS_PER_SECOND", 50))))
+    asyncio.run(
+        main(
+            BenchSettings(
+                int(setting("STREAMS", "20")), int(setting("ROUNDS", "3")), int(setting("TOKENS_PER_SECOND", "50"))
+            )
+        )
+    )

@@ -1,6 +1,5 @@
 """What is measured: the product and the baseline, each by its processes."""
 
-import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -88,8 +87,3 @@ async def running_baseline(folder: Path, *, tokens_per_second: int) -> AsyncGene
         ready_url=f"http://{LOOPBACK}:{port}/healthz",
     ) as program:
         yield Baseline(port, program.process.pid)
-
-
-def load() -> str:
-    """Return how busy the machine is: figures of a busy one are worth less."""
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

@@ -6,7 +6,6 @@ keeps that of the sockets. Compare figures of one run only.
 """
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.bench.console import say, setting
 from tests.bench.figures import spread, verdict
 from tests.bench.history.load_client import Measured, put_load, request
 from tests.bench.machine import load
@@ -179,24 +179,14 @@ def _report(results: Results, settings: BenchSettings) -> list[str]:
     ]
 
 
-def say(text: str) -> None:
-    """Tell the person who waits."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
-
-
-def _setting(name: str, default: str) -> str:
-    return os.environ.get(name) or default  # noqa: TID251 - the program's own settings
-
-
 if __name__ == "__main__":
     asyncio.run(
         main(
             BenchSettings(
-                streams=int(_setting("STREAMS", "2000")),
-                rounds=int(_setting("ROUNDS", "3")),
-                seconds=float(_setting("SECONDS", "5")),
-                keepalive_seconds=float(_setting("KEEPALIVE_SECONDS", "15")),
+                streams=int(setting("STREAMS", "2000")),
+                rounds=int(setting("ROUNDS", "3")),
+                seconds=float(setting("SECONDS", "5")),
+                keepalive_seconds=float(setting("KEEPALIVE_SECONDS", "15")),
             )
         )
     )
