@@ -8,37 +8,14 @@ import pytest
 
 from service_kit.http_chunks import chunk_of
 from service_kit.http_exchange import BrokenAnswerError, Exchange
+from tests.support.silent_line import SilentLine
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNK = b"5\r\nevent\r\n"
 
 
-class _Line:
-    """A connection that nothing comes over by itself."""
-
-    host = b"service"
-
-    def __init__(self) -> None:
-        self.is_reading = True
-
-    def write(self, data: bytes) -> None:
-        """Take bytes."""
-
-    async def drain(self) -> None:
-        """Wait for nothing."""
-
-    def pause_reading(self) -> None:
-        self.is_reading = False
-
-    def resume_reading(self) -> None:
-        self.is_reading = True
-
-    def release(self, *, reusable: bool) -> None:
-        """End."""
-
-
 async def test_events_of_one_read_are_one_piece() -> None:
-    line, taken = _Line(), list[bytes]()
+    line, taken = SilentLine(), list[bytes]()
     exchange = Exchange(line, asyncio.get_running_loop(), is_first=True)
     exchange.feed(HEAD + CHUNK + CHUNK)
     assert not line.is_reading  # nobody takes them yet
@@ -59,7 +36,7 @@ async def test_events_of_one_read_are_one_piece() -> None:
 
 
 async def test_a_sink_that_has_enough_at_once_is_given_no_more() -> None:
-    line = _Line()
+    line = SilentLine()
     exchange = Exchange(line, asyncio.get_running_loop(), is_first=True)
     exchange.feed(HEAD + CHUNK)
     delivery = asyncio.create_task(exchange.deliver(lambda _: False))
@@ -97,7 +74,7 @@ class _Taker:
 @asynccontextmanager
 async def _delivering(taker: _Taker, first: bytes = HEAD) -> AsyncGenerator[tuple[Exchange, asyncio.Task[None]]]:
     """Begin an answer and have it delivered; the delivery is over, one way or the other, when the block is."""
-    exchange = Exchange(_Line(), asyncio.get_running_loop(), is_first=True)
+    exchange = Exchange(SilentLine(), asyncio.get_running_loop(), is_first=True)
     exchange.feed(first)
     delivery = asyncio.create_task(exchange.deliver(taker.take, taker.take_chunk))
     await asyncio.sleep(0)

@@ -16,32 +16,11 @@ from gateway.forwarding.relay import BodyRelay
 from service_kit.http_chunks import chunk_of
 from service_kit.http_exchange import Exchange
 from tests.support.servers import eventually
+from tests.support.silent_line import SilentLine
 
 EVENT = b'data: {"a":1}\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"
-
-
-class Line:
-    """The service's connection."""
-
-    host = b"service"
-    is_reading = True
-
-    def write(self, data: bytes) -> None:
-        """Take bytes."""
-
-    async def drain(self) -> None:
-        """Wait for nothing."""
-
-    def pause_reading(self) -> None:
-        self.is_reading = False
-
-    def resume_reading(self) -> None:
-        self.is_reading = True
-
-    def release(self, *, reusable: bool) -> None:
-        """End."""
 
 
 class Connection:
@@ -69,7 +48,7 @@ class Relaying:
     """A relay between the two, for an answer of uvicorn's. `sent` is what went through `send`."""
 
     def __init__(self, *, comment_seconds: float = 60, method: str = "GET", **answer: Any) -> None:
-        self.connection, self.line = Connection(), Line()
+        self.connection, self.line = Connection(), SilentLine()
         self.sent: list[bytes] = []
         transport: Any = self.connection
         self.cycle = RequestResponseCycle(
