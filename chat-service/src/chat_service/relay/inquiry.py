@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import random
 from collections.abc import Callable
 
 from chat_service.relay.limits import RelayLimits
@@ -36,8 +37,8 @@ class Inquiry:
         self._due_at = now + interval
 
     def hasten(self, seconds: float) -> None:
-        """Ask within so many seconds."""
-        self._due_at = min(self._due_at, self._now() + seconds)
+        """Ask within so many seconds, at a random one: readers that begin together do not ask together ever after."""
+        self._due_at = min(self._due_at, self._now() + seconds * random.random())  # noqa: S311 - spreads questions
 
     def hasten_now(self) -> None:
         """Ask now, even if a question is under way: its answer may be older than what brought this about."""
