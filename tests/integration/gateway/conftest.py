@@ -175,13 +175,16 @@ async def inside_url(inside: Inside) -> AsyncGenerator[str]:
 
 @pytest.fixture
 def start_gateway(inside_url: str, redis_url: str) -> StartGateway:
-    """Give a context manager that serves a gateway with changed settings and gives a client of it."""
+    """Give a context manager that serves a gateway with changed settings and gives a client of it.
+
+    `idle_seconds` is how long a connection may be idle between requests.
+    """
 
     @asynccontextmanager
-    async def start(**changes: Any) -> AsyncGenerator[httpx.AsyncClient]:
+    async def start(*, idle_seconds: float = 5, **changes: Any) -> AsyncGenerator[httpx.AsyncClient]:
         urls = {"chat_url": inside_url, "history_url": inside_url, "tools_url": inside_url}
         settings = Settings.model_validate({**_settings(), **urls, "redis_url": redis_url, **changes})
-        edge = edge_options(settings, settings.trusted_proxies)
+        edge: dict[str, Any] = {**edge_options(settings, settings.trusted_proxies), "timeout_keep_alive": idle_seconds}
         async with serve(create_app(settings), **edge) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
             yield client
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.integration.gateway.conftest import Inside, StartGateway, secret_token
 from tests.support.servers import eventually
@@ -37,6 +39,11 @@ class Connection:
                 while data := await self._reader.read(65_536):
                     received += data
             return received
+
+    async def until(self, mark: bytes) -> bytes:
+        """Read until some bytes have come."""
+        async with asyncio.timeout(WITHIN_SECONDS):
+            return await self._reader.readuntil(mark)
 
     async def answer(self) -> bytes:
         """Read one answer that tells its length."""
@@ -101,7 +108,8 @@ async def test_a_second_head_must_be_complete_in_time_as_well(start_gateway: Sta
 
 
 async def test_a_body_must_make_progress(start_gateway: StartGateway, inside: Inside) -> None:
-    async with start_gateway(**SHORT) as gateway, connection(gateway) as caller:
+    # Its slowness is not its service's, which would have to answer sooner.
+    async with start_gateway(**SHORT, stream_idle_seconds=0.2) as gateway, connection(gateway) as caller:
         caller.send(POST + b"Content-Length: 500000\r\n\r\n" + b"x" * 100)
         reading = asyncio.create_task(caller.rest())
         while not reading.done():
@@ -113,13 +121,43 @@ async def test_a_body_must_make_progress(start_gateway: StartGateway, inside: In
 
 async def test_a_slow_body_that_makes_progress_arrives(start_gateway: StartGateway, inside: Inside) -> None:
     pieces = 6
-    async with start_gateway(edge_body_idle_seconds=1.0) as gateway, connection(gateway) as caller:
+    settings = {"edge_body_idle_seconds": 1.0, "stream_idle_seconds": 1.0}
+    async with start_gateway(**settings) as gateway, connection(gateway) as caller:
         caller.send(POST + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % (pieces * 2048))
         for _ in range(pieces):
             caller.send(b"x" * 2048)
-            await asyncio.sleep(0.2)  # longer in all than the body may idle
+            await asyncio.sleep(0.2)  # longer in all than the body may idle, or the service be silent
         assert (await caller.rest()).startswith(b"HTTP/1.1 200")
     assert inside.bodies == [b"x" * pieces * 2048]
+
+
+async def test_a_caller_that_leaves_within_its_body_is_no_failure_of_ours(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = {"service": "gateway", "method": "POST", "route": "/api/{user_id}/chatkit/session", "status": "422"}
+
+    def refusals() -> float:
+        return REGISTRY.get_sample_value("threadkeep_http_requests_total", answered) or 0
+
+    before = refusals()
+    async with start_gateway() as gateway:
+        async with connection(gateway) as caller:
+            caller.send(POST.replace(b"/chatkit ", b"/chatkit/session ") + b"Content-Length: 20\r\n\r\n{")
+        await eventually(lambda: refusals() > before, what="the request is given up")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_connection_whose_body_came_after_the_answer_may_not_idle_for_ever(
+    start_gateway: StartGateway,
+) -> None:
+    unsigned = POST.partition(b"Authorization")[0] + b"Content-Length: 2\r\n\r\n"
+    # The shortest of the edge's times says how often it looks.
+    settings = {"idle_seconds": 0.2, "edge_write_idle_seconds": 0.4}
+    async with start_gateway(**settings) as gateway, connection(gateway) as caller:
+        caller.send(unsigned)
+        assert (await caller.answer()).startswith(b"HTTP/1.1 401")
+        caller.send(b"{}")
+        assert await caller.rest() == b""
 
 
 LARGE_HEADS = {

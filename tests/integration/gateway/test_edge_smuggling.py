@@ -7,6 +7,7 @@ from tests.integration.gateway.test_edge import GET, POST, connection, told
 from tests.support.servers import eventually
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
 HIDDEN = b"0\r\n\r\nGET /api/ann/conversations HTTP/1.1\r\nHost: x\r\n\r\n"
 START = GET.partition(b"\r\n")[0] + b"\r\n"
 REST = GET.partition(b"\r\n")[2]
@@ -49,6 +50,8 @@ AMBIGUOUS = {
     "CONNECT": b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GET,
     "a tab in the first line": GET.replace(b"GET ", b"GET\t"),
     "a path that is no ASCII": "GET /é HTTP/1.1\r\n".encode() + REST,
+    "a body behind an upgrade": POST + UPGRADE + b"Content-Length: 5\r\n\r\n" + HIDDEN,
+    "chunks behind an upgrade": POST + UPGRADE + CHUNKED + b"\r\n" + HIDDEN,
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/1.2": GET.replace(b"HTTP/1.1", b"HTTP/1.2"),
@@ -126,10 +129,10 @@ async def test_a_caller_that_goes_ends_the_request_that_runs(start_gateway: Star
 
 
 async def test_an_upgrade_is_not_made_and_ends_the_connection(start_gateway: StartGateway, inside: Inside) -> None:
-    upgrade = GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n"
+    upgrade = GET[:-2] + UPGRADE
     for protocol in (b"h2c", b"websocket"):
         async with start_gateway() as gateway, connection(gateway) as caller:
-            caller.send(upgrade.replace(b"h2c", protocol) + GET)
+            caller.send(upgrade.replace(b"h2c", protocol) + b"Content-Length: 0\r\n\r\n" + GET)
             received = await caller.rest()
             assert received.count(b"HTTP/1.1 200") == received.count(b"HTTP/1.1") == 1
             assert b"connection: close" in received

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
+from tests.integration.gateway.test_edge import GET, connection
 from tests.support.ports import free_port
+from tests.support.servers import eventually
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 AUTHORIZATION = bearer(secret_token())
@@ -38,6 +40,11 @@ async def test_a_service_that_is_down_is_503(start_gateway: StartGateway) -> Non
 async def test_a_gateway_whose_services_answer_is_ready(gateway: httpx.AsyncClient) -> None:
     ready = (await gateway.get("/readyz")).json()
     assert ready == {"status": "ok", "dependencies": ["chat-service", "history-service", "task-tools"]}
+
+
+async def test_looking_whether_services_answer_takes_no_connection_from_others(start_gateway: StartGateway) -> None:
+    async with start_gateway(upstream_connections=1) as gateway:
+        assert [(await gateway.get("/readyz")).status_code for _ in range(3)] == [200] * 3
 
 
 async def test_a_silent_service_is_504(start_gateway: StartGateway) -> None:
@@ -109,6 +116,27 @@ async def test_an_answer_before_the_whole_request_is_passed_on(start_gateway: St
     async with _service(refuse) as url, start_gateway(chat_url=url) as gateway:
         response = await gateway.post("/api/ann/chatkit", content=b"x" * 900_000, headers=AUTHORIZATION)
     assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+
+
+async def test_a_caller_that_goes_before_the_end_of_its_request_is_noticed(start_gateway: StartGateway) -> None:
+    """Also by a service that has begun to answer without waiting for it."""
+    gone = asyncio.Event()
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head + b"9\r\ndata: 1\n\n\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+        writer.close()
+
+    async with _service(stream) as url, start_gateway(chat_url=url) as gateway:
+        async with connection(gateway) as caller:
+            follow = GET.replace(b"/tasks", b"/runs/run_1/events")[:-2]
+            caller.send(follow + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            await caller.until(b"data: 1\n\n")
+        await eventually(gone.is_set, what="the service is told that the caller has gone")
 
 
 async def test_an_unknown_route_is_a_problem_too(gateway: httpx.AsyncClient) -> None:

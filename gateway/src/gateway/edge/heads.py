@@ -19,8 +19,11 @@ _LINE_BYTES = 4
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def fault_of(method: bytes, version: str, headers: Headers) -> Refusal | None:
-    """Return why the head is refused, or None. Names are in lower case (RFC 9112, sections 3.2, 6.1 and 6.3)."""
+def fault_of(method: bytes, version: str, headers: Headers, *, wants_upgrade: bool) -> Refusal | None:
+    """Return why the head is refused, or None. Names are in lower case (RFC 9112, sections 3.2, 6.1 and 6.3).
+
+    Behind a head that asks for another protocol (RFC 9110, section 7.8), the parser reads no body.
+    """
     if version not in {"1.1", "1.0"}:
         return VERSION
     if len(headers) > MAX_HEADERS:
@@ -31,9 +34,16 @@ def fault_of(method: bytes, version: str, headers: Headers) -> Refusal | None:
         or (version == "1.1" and b"host" not in once)
         or method == b"CONNECT"
         or (b"transfer-encoding" in once and not (version == "1.1" and (_CHUNKED in headers)))
+        or (wants_upgrade and _has_body(headers))
     ):
         return MALFORMED
     return None
+
+
+def _has_body(headers: Headers) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and int(value) > 0) for name, value in headers
+    )
 
 
 def size_of(target: bytes, headers: Headers) -> int:

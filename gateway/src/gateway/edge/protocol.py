@@ -114,7 +114,8 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Judge the head, and begin the request (called by the parser). Raises RefusedError."""
         parser: Any = self.parser
-        fault = fault_of(parser.get_method(), parser.get_http_version(), self.headers)
+        wants_upgrade = parser.should_upgrade()
+        fault = fault_of(parser.get_method(), parser.get_http_version(), self.headers, wants_upgrade=wants_upgrade)
         most = self._settings.edge_max_head_bytes
         if fault is None and self._unused_bytes > most and size_of(self.url, self.headers) > most:
             fault = HEAD_TOO_LARGE
@@ -138,7 +139,8 @@ class EdgeProtocol(HttpToolsProtocol):
         """End the request's body (called by the parser)."""
         super().on_message_complete()
         self._phase = _NOTHING
-        self._deadline = inf
+        # Uvicorn counts idle time from the answer to the next bytes: here, these were the rest of what it had answered.
+        self._deadline = self.loop.time() + self.timeout_keep_alive if self.cycle.response_complete else inf
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser has refused."""

@@ -1,6 +1,7 @@
 """The request's body on its way through: bounded, and never held as a whole."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterable
 
 from starlette.requests import ClientDisconnect
@@ -13,10 +14,11 @@ class RequestBody:
     """Reads one request's body from its ASGI channel; afterwards watches that channel for the caller's going.
 
     `failure` is set when the body could not be read to its end: the sending side of an HTTP client only sees
-    that its source broke off.
+    that its source broke off. `came_at` is when the last piece of a streamed body came, on the loop's clock; infinite
+    while the next one is waited for.
     """
 
-    __slots__ = ("_limit", "_receive", "_streaming", "failure")
+    __slots__ = ("_limit", "_receive", "_streaming", "came_at", "failure")
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], limit: int) -> None:
         declared = next((value for name, value in headers if name == b"content-length"), None)
@@ -25,8 +27,9 @@ class RequestBody:
         self._receive = receive
         self._limit = limit
         self._streaming: asyncio.Event | None = None
-        """Set when a body that comes in pieces has come wholly."""
+        """Set when a body that comes in pieces has come wholly, or is read no more."""
         self.failure: PayloadTooLargeError | ClientDisconnect | None = None
+        self.came_at = 0.0
 
     async def open(self) -> bytes | AsyncIterator[bytes]:
         """Return the body: the bytes themselves if they came in one piece, else a stream of them.
@@ -39,8 +42,13 @@ class RequestBody:
             return self._stream(chunk, self._streaming)
         return chunk
 
+    def leave(self) -> None:
+        """Read no more of it: the service has answered before it was complete."""
+        if self._streaming is not None:
+            self._streaming.set()
+
     async def wait_for_disconnect(self) -> None:
-        """Return once the caller has gone. Only after the whole body: both come over the same channel."""
+        """Return once the caller has gone. Only after what is read of the body: both come over the same channel."""
         if self._streaming is not None:
             await self._streaming.wait()
         while (await self._receive())["type"] != "http.disconnect":
@@ -58,6 +66,7 @@ class RequestBody:
         return chunk, message.get("more_body", False)
 
     async def _stream(self, chunk: bytes, complete: asyncio.Event) -> AsyncIterator[bytes]:
+        now = asyncio.get_running_loop().time
         more, size = True, 0
         while True:
             size += len(chunk)
@@ -65,5 +74,9 @@ class RequestBody:
                 yield chunk
             if not more:
                 break
-            chunk, more = await self._read(size)
+            self.came_at = math.inf
+            try:
+                chunk, more = await self._read(size)
+            finally:
+                self.came_at = now()
         complete.set()

@@ -12,23 +12,27 @@ WATCH_AFTER_SECONDS = 0.1
 
 
 class CallerWatch:
-    """Fails the exchange when its caller goes, and with TimeoutError when its answer does not begin in time."""
+    """Fails the exchange when its caller goes, and with TimeoutError when its answer does not begin in time.
 
-    __slots__ = ("_body", "_deadline", "_exchange", "_loop", "_timer", "_watching")
+    The time counts from the last of the body that the service could have: how slow callers may be, the edge bounds.
+    """
+
+    __slots__ = ("_begun_at", "_body", "_exchange", "_loop", "_silence", "_timer", "_watching")
 
     def __init__(self, exchange: Exchange, body: RequestBody, silence_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
         self._body = body
-        self._deadline = self._loop.time() + silence_seconds
+        self._begun_at = self._loop.time()
+        self._silence = silence_seconds
         self._watching: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(min(WATCH_AFTER_SECONDS, silence_seconds), self._look)
 
     def begin(self) -> None:
-        """Watch for the caller from now on, and no longer for the beginning of the answer."""
+        """Watch for the caller alone, now that the answer has begun."""
         self._timer.cancel()
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        self._body.leave()
+        self._watch_caller()
 
     def close(self) -> None:
         """Watch no more."""
@@ -37,11 +41,17 @@ class CallerWatch:
             self._watching.cancel()
 
     def _look(self) -> None:
-        if self._loop.time() >= self._deadline:
+        now = self._loop.time()
+        deadline = max(self._begun_at, self._body.came_at) + self._silence
+        if now >= deadline:
             self._exchange.fail(TimeoutError())
             return
-        self.begin()
-        self._timer = self._loop.call_at(self._deadline, self._look)
+        self._watch_caller()
+        self._timer = self._loop.call_at(min(deadline, now + self._silence), self._look)
+
+    def _watch_caller(self) -> None:
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         await self._body.wait_for_disconnect()

@@ -67,12 +67,12 @@ class Upstreams:
         return token
 
     async def ping(self, service: Service) -> None:
-        """Ask a service whether it is alive. Raises if it does not say so."""
+        """Ask a service whether it is alive, on a connection for this alone. Raises if it does not say so."""
         pool = self._pools[service, False]
         exchange = await pool.begin(fresh=True)
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
-                await exchange.send("GET", pool.target("/healthz"), b"", b"")
+                await exchange.send("GET", pool.target("/healthz"), b"Connection: close\r\n", b"")
         finally:
             exchange.close()
         if exchange.status != 200:

@@ -7,11 +7,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.exceptions import RedisError
+from starlette.requests import ClientDisconnect
 
 from gateway.dependencies import Caller, CurrentCaller
 from gateway.errors import SessionsUnavailableError
 from gateway.routes.documentation import USER_PATH, ObjectId, json_body
-from service_kit.problems import PayloadTooLargeError, invalid_request
+from service_kit.problems import InvalidRequestError, PayloadTooLargeError, invalid_request
 
 MAX_BODY_BYTES = 4096
 
@@ -45,10 +46,13 @@ class SessionCreated(BaseModel):
 async def wanted_session(request: Request, caller: CurrentCaller) -> SessionCreate:
     """Read the body, which may be empty. Raises PayloadTooLargeError and InvalidRequestError."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise PayloadTooLargeError(limit=MAX_BODY_BYTES)
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise PayloadTooLargeError(limit=MAX_BODY_BYTES)
+    except ClientDisconnect as error:
+        raise InvalidRequestError("The request's body is incomplete.") from error  # nobody's failure: nothing to log
     try:
         return SessionCreate.model_validate_json(bytes(body)) if body else SessionCreate()
     except ValidationError as error:
