@@ -25,6 +25,9 @@ class ChatContext:
     retry_after: str | None = None
     """The message that shall be answered anew: what follows it goes when the new run comes, not before."""
 
+    run_id: str | None = None
+    """The id of the run to create, if a repeated request shall find the run of the first; else a new one."""
+
     run: Run | None = None
     """The run whose events follow the SDK's own; None while there is none."""
 

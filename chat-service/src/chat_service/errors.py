@@ -19,14 +19,6 @@ class UnknownActionError(ProblemError):
     detail = "There is no such action."
 
 
-class ItemNotFoundError(ProblemError):
-    """The item that the request is about is not in the conversation."""
-
-    status = 404
-    code = "item_not_found"
-    detail = "There is no such item in this conversation."
-
-
 class ItemConflictError(ProblemError):
     """The item that the request is about is not of the kind, or not in the state, that it must be."""
 

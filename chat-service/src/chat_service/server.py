@@ -1,7 +1,7 @@
 """The ChatKit server: the SDK's protocol over our store, with answers that come from runs and not from here."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from chatkit.actions import Action
@@ -11,8 +11,10 @@ from chatkit.types import (
     FeedbackKind,
     SyncCustomActionResponse,
     Thread,
+    ThreadAddClientToolOutputParams,
     ThreadItem,
     ThreadMetadata,
+    ThreadsAddClientToolOutputReq,
     ThreadStreamEvent,
     UserMessageItem,
     WidgetItem,
@@ -22,6 +24,7 @@ from chatkit.types import (
 from chat_service.context import ChatContext
 from chat_service.errors import UnknownActionError
 from chat_service.services.runs import RunNotices
+from chat_service.services.tool_outputs import store_output
 from chat_service.store import HistoryStore, in_utc
 from contracts.feedback import MAX_FEEDBACK_ITEMS
 from service_kit.problems import InvalidRequestError
@@ -55,6 +58,8 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
 
         `process` builds its parser anew for each request, which costs more than everything else together (8 ms).
         """
+        if isinstance(request, ThreadsAddClientToolOutputReq):
+            return StreamingResult(self._answer_tool_output(request.params, context))
         if is_streaming_req(request):
             return StreamingResult(self._process_streaming(request, context))
         return NonStreamingResult(await self._process_non_streaming(request, context))
@@ -65,7 +70,9 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
         """Make sure that a run exists; a user message came with its own."""
         try:
             if context.run is None:
-                created = await self._runs.start(context.history, thread.id, retry_after=context.retry_after)
+                created = await self._runs.start(
+                    context.history, thread.id, run_id=context.run_id, retry_after=context.retry_after
+                )
                 context.run = created.run
         except Exception as error:
             context.failure = error
@@ -103,6 +110,16 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
         self, thread: ThreadMetadata, pending_items: list[ThreadItem], context: ChatContext
     ) -> None:
         """Do nothing: a client that leaves changes nothing about its run."""
+
+    async def _answer_tool_output(
+        self, params: ThreadAddClientToolOutputParams, context: ChatContext
+    ) -> AsyncGenerator[bytes, None]:
+        """Do what the SDK does, but so that the request can be repeated: it has one run, whatever came in between."""
+        thread = await self.store.load_thread(params.thread_id, context=context)
+        context.run_id = await store_output(context.history, thread.id, params.result)
+        await self._cleanup_pending_client_tool_call(thread, context)
+        async for event in self._process_events(thread, context, lambda: self.respond(thread, None, context)):
+            yield b"data: " + self._serialize(event) + b"\n\n"
 
     def _to_thread_response(self, thread: ThreadMetadata | Thread) -> Thread:
         response = super()._to_thread_response(thread)

@@ -3,21 +3,25 @@
 The SDK calls these methods by keyword: parameter names are part of the interface.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
+import structlog
 from chatkit.store import Store, StoreItemType
 from chatkit.types import Attachment, HiddenContextItem, Page, ThreadItem, ThreadMetadata, UserMessageItem
 from pydantic import TypeAdapter, ValidationError
 
 from chat_service.context import ChatContext
-from chat_service.errors import NotSupportedError
+from chat_service.errors import ItemConflictError, NotSupportedError
 from chat_service.services.runs import RunNotices
-from contracts.conversations import TITLE_MAX_LENGTH, Conversation, ConversationPut, JsonObject
+from contracts.conversations import TITLE_MAX_LENGTH, Conversation, ConversationPatch, ConversationPut, JsonObject
 from contracts.ids import IdPrefix, new_id
 from contracts.pages import MAX_PAGE_LIMIT, Order
 from history_client import HistoryNotFoundError
 from service_kit.problems import InvalidRequestError
+
+log = structlog.get_logger(__name__)
 
 _ITEM: TypeAdapter[ThreadItem] = TypeAdapter(ThreadItem)
 
@@ -48,9 +52,32 @@ def _to_thread(conversation: Conversation) -> ThreadMetadata:
     return ThreadMetadata.model_validate(conversation.model_dump(exclude={"user_id", "updated_at"}))
 
 
-def _to_conversation(thread: ThreadMetadata) -> ConversationPut:
+def _to_item(payload: JsonObject) -> ThreadItem:
+    """Return the item. Raises ItemConflictError if ChatKit cannot read it, as another service may have stored it."""
     try:
-        return ConversationPut.model_validate({**thread.model_dump(), "created_at": in_utc(thread.created_at)})
+        return _ITEM.validate_python(payload)
+    except ValidationError as error:
+        log.warning("item_unreadable", item_id=payload.get("id"), kind=payload.get("type"))
+        raise ItemConflictError() from error
+
+
+def _to_items(payloads: Iterable[JsonObject]) -> Iterator[ThreadItem]:
+    """Yield the items; one that cannot be read hides no other."""
+    for payload in payloads:
+        try:
+            item = _to_item(payload)
+        except ItemConflictError:
+            continue
+        yield item
+
+
+def _to_conversation(thread: ThreadMetadata) -> ConversationPut:
+    return ConversationPut.model_validate({**thread.model_dump(), "created_at": in_utc(thread.created_at)})
+
+
+def _to_patch(thread: ThreadMetadata) -> ConversationPatch:
+    try:
+        return ConversationPatch(title=thread.title)
     except ValidationError as error:
         raise InvalidRequestError(f"A title has at most {TITLE_MAX_LENGTH} characters.") from error
 
@@ -93,25 +120,31 @@ class HistoryStore(Store[ChatContext]):
         return _to_thread(await context.history.get_conversation(thread_id))
 
     async def save_thread(self, thread: ThreadMetadata, context: ChatContext) -> None:
-        """Store the thread; a new one is held back until its first message comes."""
-        conversation = _to_conversation(thread)
+        """Store what a request can change of a thread, its title; a new one is held back until its first message comes.
+
+        The rest may have changed since the thread was loaded, or the thread may be gone.
+        """
         if thread.id == context.new_thread_id and context.run is None:
-            context.new_conversation = conversation
+            context.new_conversation = _to_conversation(thread)
         else:
-            await context.history.put_conversation(conversation)
+            await context.history.patch_conversation(thread.id, _to_patch(thread))
 
     async def load_thread_items(
         self, thread_id: str, after: str | None, limit: int, order: str, context: ChatContext
     ) -> Page[ThreadItem]:
-        """Return a page of items by position."""
+        """Return a page of items by position; for a retry the message that it is about, for which the SDK would search.
+
+        What follows that message is deleted with the creation of the run, not by the SDK.
+        """
+        if context.retry_after is not None:
+            return Page(data=[await self.load_item(thread_id, context.retry_after, context)])
         page = await context.history.list_items(
             thread_id,
             limit=_to_limit(limit),
             after=after,
             order=_to_order(order),
         )
-        items = [_ITEM.validate_python(payload) for payload in page.data]
-        return Page(data=items, has_more=page.has_more, after=page.after)
+        return Page(data=list(_to_items(page.data)), has_more=page.has_more, after=page.after)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: ChatContext
@@ -140,16 +173,15 @@ class HistoryStore(Store[ChatContext]):
 
     async def load_item(self, thread_id: str, item_id: str, context: ChatContext) -> ThreadItem:
         """Return an item."""
-        return _ITEM.validate_python(await context.history.get_item(thread_id, item_id))
+        return _to_item(await context.history.get_item(thread_id, item_id))
 
     async def delete_thread(self, thread_id: str, context: ChatContext) -> None:
         """Delete the thread with all that belongs to it."""
         await context.history.delete_conversation(thread_id)
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: ChatContext) -> None:
-        """Delete an item; one that a retry replaces stays until its run is stored, which may be refused."""
-        if context.retry_after is None:
-            await context.history.delete_item(thread_id, item_id)
+        """Delete an item."""
+        await context.history.delete_item(thread_id, item_id)
 
     async def save_attachment(self, attachment: Attachment, context: ChatContext) -> None:
         """Refuse: see `NotSupportedError`."""

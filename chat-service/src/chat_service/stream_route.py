@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from service_kit.problems import InvalidRequestError
 
 _STACKS = ("fastapi_inner_astack", "fastapi_function_astack")
 """Where FastAPI looks for the contexts of dependencies that have an end."""
@@ -35,7 +37,10 @@ async def _response_of(
 ) -> Response:
     async with AsyncExitStack() as of_request, AsyncExitStack() as of_function:
         scope.update(zip(_STACKS, (of_request, of_function), strict=True))
-        response = await handle(Request(scope, receive, send))
+        try:
+            response = await handle(Request(scope, receive, send))
+        except ClientDisconnect as error:  # nobody's failure: nothing to log
+            raise InvalidRequestError("The request's body is incomplete.") from error
     for name in _STACKS:
         del scope[name]
     return response

@@ -46,5 +46,6 @@ async def test_each_departure_begins_the_grace_period_anew() -> None:
     again_at = asyncio.get_running_loop().time()
     departures.note(HISTORY, RUN)
     await eventually(lambda: departures.count == 0, what="grace period over")
-    assert notices.asked_at[-1] >= again_at + GRACE_SECONDS
-    assert len(notices.asked_at) == 1
+    # On a machine that stood still, the first period may have ended before the second departure.
+    (asked_at,) = [moment for moment in notices.asked_at if moment >= again_at]
+    assert asked_at >= again_at + GRACE_SECONDS

@@ -7,8 +7,10 @@ import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from chat_service.stream_route import StreamRoute
 from service_kit.problems import ProblemError, install_problem_handlers
@@ -38,6 +40,8 @@ def _client(route_class: type[APIRoute], notes: list[str]) -> httpx.AsyncClient:
     async def get_it(number: int, lent: Annotated[str, Depends(lend)]) -> Response:  # pyright: ignore[reportUnusedFunction]
         if number == 0:
             raise ProblemError(lent)
+        if number == 2:
+            raise ClientDisconnect()
         return _Noted(notes)
 
     app = FastAPI()
@@ -63,3 +67,10 @@ async def test_errors_are_those_of_any_route(route_class: type[APIRoute]) -> Non
     assert (failed.status_code, failed.json()["detail"]) == (500, "lent")
     assert (invalid.status_code, invalid.json()["code"]) == (422, "invalid_request")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+
+
+async def test_a_client_that_leaves_within_its_body_is_no_failure() -> None:
+    async with _client(StreamRoute, []) as client:
+        with capture_logs() as logs:
+            answer = await client.get("/2")
+    assert (answer.status_code, answer.json()["code"], logs) == (422, "invalid_request", [])

@@ -8,7 +8,7 @@ from chatkit.types import ChatKitReq, ThreadsRetryAfterItemReq
 from pydantic import TypeAdapter, ValidationError
 
 from chat_service.context import ChatContext
-from chat_service.errors import ItemConflictError, ItemNotFoundError, NotSupportedError
+from chat_service.errors import ItemConflictError, NotSupportedError
 from chat_service.server import ThreadkeepServer
 from chat_service.services.restriction import check_request
 from contracts.runs import Run
@@ -79,7 +79,4 @@ async def answer_chatkit(server: ThreadkeepServer, body: bytes, context: ChatCon
         raise ItemConflictError() from error
     if context.failure is not None:
         raise context.failure
-    if not head:
-        # The SDK ends silently if the message to retry after is not there.
-        raise ItemNotFoundError()
     return StreamAnswer(head, context.run)
