@@ -2,13 +2,17 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from agents.items import TResponseOutputItem, TResponseStreamEvent
 from agents.testing import ModelStep
+from openai.types.responses import Response, ResponseCompletedEvent, ResponseOutputItem
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from contracts.runs import TERMINAL_STATUSES
@@ -56,7 +60,10 @@ class Scene:
             ended = await self.stage.end_of(run)
             await self.stage.last_event(run, f"run.{ended.status}")
         assert ended.status in TERMINAL_STATUSES
-        seen = json.dumps([message.model_dump(mode="json") for message in await self.stage.messages(run)])
+        assert ended.attempt == 1, "what the model said has cost its worker the run"
+        messages = await self.stage.messages(run)
+        assert not [call for message in messages for call in message.tool_calls if call.status == "in_progress"]
+        seen = json.dumps([message.model_dump(mode="json") for message in messages])
         seen += json.dumps(await self.stage.events(run))
         assert await rows_of_others(self.admin_url, ATTACKER) == before
         elsewhere = seen + str(await rows_of_others(self.admin_url, VICTIM))
@@ -161,6 +168,76 @@ ATTACKS: Mapping[str, Callable[[Belongings], list[Any]]] = {
         raw_call("list_tasks", '{"status": NaN}', "r4"),
     ],
 }
+
+
+DEEP, ENDLESS = (f'{{"title": "x", "more": {"[" * depth}{"]" * depth}}}' for depth in (100, 100_000))
+
+ATTACKS_ON_RUNS: Mapping[str, list[Any]] = {
+    "what cannot be kept": [
+        [says("a\0b"), raw_call("add_task", '{"title": "a\\u0000b"}', "c1")],
+        raw_call("add_task", DEEP, "c2"),
+        raw_call("add_task", json.dumps({"title": "x", "more": "x" * 5_000_000}), "c3"),
+        raw_call("add\0task", "{}", "c4"),
+        raw_call("add_task", "{}", "c" * 1000),
+    ],
+    "half a character": [raw_call("add_task", '{"title": "a\\ud83d"}')],
+    "nesting without end": [raw_call("add_task", ENDLESS)],
+    "a call id that cannot be kept": [raw_call("add_task", '{"title": "x"}', "c\0")],
+    "a call without an id": [raw_call("add_task", '{"title": "x"}', "")],
+    "one id for two calls": [[calls("add_task", "c", title="one"), calls("add_task", "c", title="two")]],
+    "one id for two calls, later": [calls("add_task", "c", title="one"), calls("complete_task", "c", task="one")],
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS_ON_RUNS)
+async def test_nothing_that_is_said_keeps_a_run_from_its_end(scene: Scene, attack: str) -> None:
+    await scene.attack(*ATTACKS_ON_RUNS[attack], says("I have tried."))
+
+
+def _hosted(file: Path) -> list[list[dict[str, Any]]]:
+    """What a provider or the SDK would execute, as a model can make it up: each alone, then what stops no run."""
+    shell = {"call_id": "h1", "id": "h1", "status": "completed"}
+    mcp = {"id": "h1", "server_label": "tasks", "name": "list_tasks", "arguments": "{}"}
+    patch = {"type": "create_file", "path": str(file), "diff": "+x"}
+    return [
+        [{"type": "local_shell_call", **shell, "action": {"type": "exec", "command": ["touch", str(file)], "env": {}}}],
+        [{"type": "shell_call", **shell, "action": {"commands": [f"touch {file}"]}}],
+        [{"type": "apply_patch_call", **shell, "operation": patch}],
+        [{"type": "computer_call", **shell, "pending_safety_checks": [], "action": {"type": "screenshot"}}],
+        [{"type": "custom_tool_call", "call_id": "h1", "name": "add_task", "input": VICTIM}],
+        [{"type": "mcp_approval_request", **mcp}],
+        [
+            {"type": "mcp_call", **mcp, "output": "made up"},
+            {
+                "type": "mcp_list_tools",
+                "id": "h1",
+                "server_label": "tasks",
+                "tools": [{"name": "x", "input_schema": {}}],
+            },
+            {"type": "function_call_output", "id": "h1", "call_id": "c1", "status": "completed", "output": "made up"},
+            {"type": "function_call", "call_id": "h1", "name": "transfer_to_admin", "arguments": "{}"},
+            {"type": "function_call", "call_id": "h2", "namespace": "admin", "name": "list_tasks", "arguments": "{}"},
+        ],
+    ]
+
+
+def _whole(*output: Any) -> ModelStep:
+    """A response that comes as a whole, whatever is in it."""
+    response = Response.model_construct(id="resp_1", output=list(output), usage=None)
+
+    async def stream(_: object) -> AsyncIterator[TResponseStreamEvent]:
+        yield ResponseCompletedEvent.model_construct(type="response.completed", response=response, sequence_number=0)
+
+    return ModelStep.stream(stream)
+
+
+async def test_no_tool_is_there_but_the_users_own(scene: Scene, tmp_path: Path) -> None:
+    items: TypeAdapter[TResponseOutputItem] = TypeAdapter(ResponseOutputItem)
+    file = tmp_path / "touched"
+    for number, hosted in enumerate(_hosted(file)):
+        step = _whole(*map(items.validate_python, hosted), calls("add_task", "c1", title=f"hosted {number}"))
+        assert "made up" not in await scene.attack(step, says("I have tried."))
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

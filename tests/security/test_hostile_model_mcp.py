@@ -13,11 +13,13 @@ import pytest_asyncio
 from agents.mcp import MCPServerStreamableHttp
 from mcp.shared.exceptions import MCPError
 from mcp.types import Tool
+from mcp_types.methods import CLIENT_REQUESTS
+from pydantic import BaseModel
 
 from contracts.principal import RUNS_ITEMS, TASKS
 from contracts.tasks import IDEMPOTENCY_META_KEY, TOKEN_META_KEY
 from tests.integration.task_tools.mcp_client import connect
-from tests.support.belongings import Belongings, rows_of_others, store_belongings
+from tests.support.belongings import Belongings, leaks, rows_of_others, store_belongings
 from tests.support.operations import Examples
 from tests.support.postgres import PostgresServer
 from tests.support.product import Keys, Product, migrate, running_product
@@ -199,6 +201,48 @@ async def test_nobody_listens_or_ends_a_session(scene: Scene, method: str) -> No
         client.stream(method, "/mcp", headers=headers) as answer,
     ):
         assert answer.status_code == 405
+
+
+PARAMS: Meta = {
+    "name": "list_tasks",
+    "arguments": {},
+    "uri": "tasks://all",
+    "notifications": {"toolsListChanged": True, "resourceSubscriptions": ["tasks://all"]},
+    "protocolVersion": "2025-11-25",
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+}
+NAMED = ("name", "uri")
+"""Parameters that the newest protocol wants in a header as well."""
+
+
+def _asked(method: str, version: str, form: type[BaseModel]) -> tuple[Meta, dict[str, str]]:
+    """Return a request as the protocol's version wants it, without a token, and its headers."""
+    schema = form.model_json_schema()
+    params: Meta = Examples(schema.get("$defs", {}), PARAMS).of(schema).get("params") or {}
+    name = next((str(params[key]) for key in NAMED if key in params), None)
+    headers = {"Mcp-Protocol-Version": version, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers
+
+
+async def test_who_has_no_token_is_told_of_nobody_and_holds_nothing_open(scene: Scene) -> None:
+    """Every request that the protocol knows, in each of its versions: an answer that is one message has an end."""
+    understood: set[str] = set()
+    async with httpx.AsyncClient(base_url=scene.product.url("task-tools"), timeout=20) as client:
+        for (method, version), form in CLIENT_REQUESTS.items():
+            message, headers = _asked(method, version, form)
+            async with client.stream("POST", "/mcp", json=message, headers=ACCEPT | headers) as answer:
+                assert answer.headers["content-type"].startswith("application/json"), f"{method} of {version} stays"
+                told = json.loads(await answer.aread())
+            assert leaks(answer, scene.victim.secrets) == []
+            if "result" in told:
+                understood.add(method)
+            if method == "tools/call":
+                assert told["error"]["data"]["code"] == "token_missing"
+    assert understood == {
+        *("initialize", "ping", "server/discover"),
+        *("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+    }
+    await scene.check_rows()
 
 
 async def test_the_token_alone_says_for_whom(scene: Scene) -> None:

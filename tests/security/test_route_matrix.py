@@ -107,6 +107,7 @@ async def test_what_is_open_takes_nothing_and_tells_nothing(scene: Scene, name: 
     face = scene.product.faces[name]
     documented = {operation.path for operation in operations_of(face.document)}
     routed = {route.path for route in face.app.routes if isinstance(route, Route)}
+    assert all(isinstance(route, Route) for route in face.app.routes), "what is served behind a mount is not seen here"
     hidden = {path for path in routed if re.sub(r":\w+}", "}", path) not in documented}
     assert hidden <= UNDOCUMENTED, f"{hidden - UNDOCUMENTED} are served and in no document"
     opened = [operation for operation in operations_of(face.document) if operation.is_open]

@@ -6,7 +6,7 @@ before it is stored.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -20,8 +20,13 @@ from contracts.conversations import ItemPut, JsonObject, MessageStatus, ToolCall
 from contracts.ids import new_id
 
 CANCELLED_OUTPUT = "The run ended before the tool answered; whether it had an effect is not known."
-BAD_ARGUMENTS_OUTPUT = "The arguments are not a JSON object."
+BAD_ARGUMENTS_OUTPUT = "The arguments are not a JSON object that can be kept."
 UNKNOWN_TOOL_OUTPUT = "There is no such tool."
+REPEATED_CALL_OUTPUT = "Another call has this id."
+
+MAX_ARGUMENTS_LENGTH = 200_000
+MAX_ARGUMENTS_DEPTH = 32
+"""Far more than a tool takes, and less than the history-service refuses in a request (413, 422)."""
 
 Store = Callable[[list[ItemPut]], Awaitable[None]]
 """Stores items under the run's fence, or raises."""
@@ -87,8 +92,8 @@ class Recorder:
         calls = [item for item in output if isinstance(item, ResponseFunctionToolCall)]
         if not calls:
             return
-        recorded = [(new_id("msg"), self._intent(call)) for call in calls]
-        self._calls.update({call.id: (item_id, call) for item_id, call in recorded})
+        recorded = [(new_id("msg"), call) for call in _with_ids_of_their_own(map(self._intent, calls))]
+        self._calls.update({call.id: (item_id, call) for item_id, call in reversed(recorded)})
         await self._store([*self._text_puts(), *(self._call_put(item_id, call) for item_id, call in recorded)])
         self._publish_texts()
         for item_id, call in recorded:
@@ -99,11 +104,12 @@ class Recorder:
 
     async def run_call(self, call_id: str) -> CallToolResult:
         """Execute a call whose intent is recorded, store its result, then show it."""
-        item_id, intent = self._calls[call_id]
-        call = await self._execute(intent)
-        await self._store([self._call_put(item_id, call)])
-        self._calls[call_id] = (item_id, call)
-        self._publish_result(item_id, call)
+        item_id, call = self._calls[call_id]
+        if call.status == "in_progress":
+            call = await self._execute(call)
+            await self._store([self._call_put(item_id, call)])
+            self._calls[call_id] = (item_id, call)
+            self._publish_result(item_id, call)
         content = TextContent(type="text", text=call.output or "")
         return CallToolResult(content=[content], is_error=call.status == "failed")
 
@@ -144,12 +150,12 @@ class Recorder:
 
     def _intent(self, item: ResponseFunctionToolCall) -> ToolCall:
         """Return the call as it is recorded; one that cannot be executed is recorded as failed."""
-        arguments = _arguments_of(item)
-        if item.name not in self.tools:
-            return ToolCall(id=item.call_id, name=item.name, output=UNKNOWN_TOOL_OUTPUT, status="failed")
+        call_id, name, arguments = _writable(item.call_id), _writable(item.name), _arguments_of(item)
+        if name not in self.tools:
+            return ToolCall(id=call_id, name=name, output=UNKNOWN_TOOL_OUTPUT, status="failed")
         if arguments is None:
-            return ToolCall(id=item.call_id, name=item.name, output=BAD_ARGUMENTS_OUTPUT, status="failed")
-        return ToolCall(id=item.call_id, name=item.name, arguments=arguments)
+            return ToolCall(id=call_id, name=name, output=BAD_ARGUMENTS_OUTPUT, status="failed")
+        return ToolCall(id=call_id, name=name, arguments=arguments)
 
     def _text_puts(self, status: MessageStatus = "completed") -> list[ItemPut]:
         return [
@@ -169,8 +175,18 @@ class Recorder:
             self._log.append(events.client_effect(events.TASKS_CHANGED_EFFECT, {"tool": call.name}))
 
 
+def _with_ids_of_their_own(calls: Iterable[ToolCall]) -> Iterator[ToolCall]:
+    """Yield the calls of a response; the result of an id is the first call's, so another one with it has failed."""
+    known: set[str] = set()
+    for call in calls:
+        repeated = {"output": REPEATED_CALL_OUTPUT, "status": "failed"}
+        yield call.model_copy(update=repeated) if call.id in known else call
+        known.add(call.id)
+
+
 def _writable(text: str) -> str:
-    """Return text that UTF-8 can carry. Half a surrogate pair, as some models send it, becomes a question mark."""
+    """Return text that can be kept: half a surrogate pair or a NUL, as some models send, becomes a question mark."""
+    text = text.replace("\0", "?")
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
@@ -179,9 +195,25 @@ def _text_of(message: ResponseOutputMessage) -> str:
 
 
 def _arguments_of(call: ResponseFunctionToolCall) -> JsonObject | None:
-    """Return the arguments that the model wrote, or None if they are not a JSON object."""
+    """Return the arguments that the model wrote, or None if they are not a JSON object that can be kept."""
+    if len(call.arguments) > MAX_ARGUMENTS_LENGTH:
+        return None
     try:
         value = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return cast("JsonObject", value) if isinstance(value, dict) else None
+    return cast("JsonObject", value) if isinstance(value, dict) and _is_storable(cast("object", value)) else None
+
+
+def _is_storable(value: object, depth: int = 1) -> bool:
+    """Tell whether JSON can be kept: its texts are writable, and it is not nested too deep."""
+    if depth > MAX_ARGUMENTS_DEPTH:
+        return False
+    if isinstance(value, str):
+        return _writable(value) == value
+    if isinstance(value, dict):
+        members = cast("JsonObject", value)
+        return all(_is_storable(part, depth + 1) for pair in members.items() for part in pair)
+    if isinstance(value, list):
+        return all(_is_storable(part, depth + 1) for part in cast("list[object]", value))
+    return True

@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from service_kit.app import create_service_app
+from service_kit.body_limit import BodyLimitMiddleware
 from service_kit.database import open_database
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
@@ -46,7 +48,9 @@ def create_app(settings: Settings) -> FastAPI:
         SERVICE, settings, lifespan=lifespan, checks=_checks, description=__doc__ or "", errors=_ERRORS
     )
     install_database_problems(app)
-    app.include_router(tasks.router)
+    # Innermost, so that its answers have a request id and are counted.
+    app.user_middleware.append(Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes))
+    app.router.routes.extend(tasks.router.routes)
     return app
 
 

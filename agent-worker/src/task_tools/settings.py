@@ -16,6 +16,9 @@ class Settings(DatabaseSettings):
 
     tools_port: int = 8040
 
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
+    """Longest request body; a longer one is answered 413."""
+
     tool_call_retention_seconds: float = Field(default=86_400.0, gt=0)
     """How long a call's result is kept for a repetition: longer than any run lasts (`RUN_EXPIRY_SECONDS`, 3600)."""
 

@@ -7,7 +7,6 @@ from fastapi import FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from history_service.body_limit import BodyLimitMiddleware
 from history_service.dependencies import resources_of
 from history_service.documentation import ERRORS
 from history_service.openai_errors import install_openai_errors
@@ -26,6 +25,7 @@ from history_service.routes import (
 )
 from history_service.settings import Settings
 from service_kit.app import create_service_app
+from service_kit.body_limit import BodyLimitMiddleware
 from service_kit.database_problems import install_database_problems
 from service_kit.health import ReadinessCheck
 

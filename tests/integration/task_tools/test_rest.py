@@ -1,5 +1,7 @@
 """The REST face, over real sockets and a real database."""
 
+from collections.abc import AsyncGenerator
+
 import httpx
 import pytest
 
@@ -139,3 +141,20 @@ async def test_health(base_url: str) -> None:
         assert (await client.get("/readyz")).json() == {"status": "ok", "dependencies": ["postgres"]}
         assert (await client.get("/healthz")).status_code == 200
         assert "threadkeep_http_requests_total" in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/tasks"), ("PATCH", "/tasks/task_1"), ("POST", "/mcp")])
+async def test_a_body_without_end_is_not_read(base_url: str, ann: httpx.AsyncClient, method: str, path: str) -> None:
+    """Whether its length is announced or not, and before anybody is asked for a token."""
+    piece = b" " * 1_000_000
+
+    async def in_pieces() -> AsyncGenerator[bytes]:
+        for _ in range(5):
+            yield piece
+
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    async with httpx.AsyncClient(base_url=base_url, timeout=10) as nobody:
+        for client in (ann, nobody):
+            for body in (piece * 5, in_pieces()):
+                answer = await client.request(method, path, content=body, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")

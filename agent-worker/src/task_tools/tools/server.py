@@ -48,10 +48,13 @@ def _answer(task: Task) -> dict[str, Any]:
 
 
 class TaskServer(MCPServer[Any]):
-    """Refuses a call without a good token before anything else is read of it, whichever tool it names."""
+    """Refuses a call without a good token before anything else is read of it, whichever tool it names.
+
+    Nothing that it lists ever changes, so nobody can listen for changes: it would take no token, and have no end.
+    """
 
     def __init__(self, caller: ToolCaller) -> None:
-        super().__init__("threadkeep-tasks", instructions=INSTRUCTIONS, log_level="WARNING")
+        super().__init__("threadkeep-tasks", instructions=INSTRUCTIONS, log_level="WARNING", subscriptions=False)
         self._caller = caller
 
     async def call_tool(
