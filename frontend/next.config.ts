@@ -9,8 +9,11 @@ const config: NextConfig = {
   turbopack: { root: import.meta.dirname },
   poweredByHeader: false,
   reactStrictMode: true,
-  // Request bodies pass through proxy.ts, which holds them in memory up to this size.
-  experimental: { proxyClientMaxBodySize: "32mb" },
+  // Request bodies pass through proxy.ts, which holds them in memory up to this size, before anybody asks whose they
+  // are, and cuts the rest off. The gateway refuses them at half of it (its REQUEST_MAX_BYTES).
+  experimental: { proxyClientMaxBodySize: "2mb" },
+  // No page shows a picture that would have to be made smaller, so nobody can have one made.
+  images: { unoptimized: true },
   // Those of a page view or of the running server's address are proxy.ts's.
   headers: async () => [
     { source: "/:path*", headers: Object.entries(SECURITY_HEADERS).map(([key, value]) => ({ key, value })) },

@@ -72,8 +72,10 @@ test("every kind of answer carries the security headers, once", async () => {
   const home = await (await fetch(BASE_URL)).text();
   const file = /\/_next\/static\/[^"]+\.js/.exec(home)[0];
   const own = ["/", "/sign-in", "/dashboard", "/nothing-here", "/healthz", "/api/nobody/tasks", "/api/auth/get-session", "/api/auth/nothing"];
+  own.push("/icon.svgx", "/icon.svg/x", "/_next/staticx", "/_next/image?url=%2Ficon.svg&w=64&q=75", "/api/auth/%ff");
   for (const path of [...own, "/icon.svg", file]) {
-    const { headers } = await fetch(`${BASE_URL}${path}`, { redirect: "manual" });
+    const { headers, status } = await fetch(`${BASE_URL}${path}`, { redirect: "manual" });
+    assert.ok(status < 500, `${status} ${path}`);
     for (const [name, value] of Object.entries(EVERYWHERE)) {
       assert.match(headers.get(name) ?? "", value instanceof RegExp ? value : new RegExp(`^${value}$`), `${name} of ${path}`);
     }
@@ -96,6 +98,15 @@ test("each page view has a nonce of its own, which marks its scripts", async () 
     assert.ok(scripts.length > 0);
     for (const tag of scripts) assert.ok(tag.includes(`nonce="${nonce}"`), tag);
   }
+});
+
+test("of a stranger's body, no more than 2 MiB are taken", async () => {
+  const post = async (size) => {
+    const headers = { origin: BASE_URL, "content-type": "application/json" };
+    const body = JSON.stringify({ filler: "x".repeat(size) });
+    return (await fetch(`${BASE_URL}/api/auth/sign-out`, { method: "POST", headers, body })).status;
+  };
+  assert.deepEqual([await post(1_000_000), await post(3_000_000)], [200, 400]);
 });
 
 test("what is injected into a page is refused", async (t) => {
@@ -151,6 +162,24 @@ test("the session is a cookie that no script and no other site gets, and hostile
     const token = await page.request.get(`${BASE_URL}/api/auth/token`, { headers });
     for (const name of Object.keys(token.headers())) assert.doesNotMatch(name, /^access-control-/);
     assert.notEqual(await userIdOf(page), null);
+  });
+
+  await t.test("a cookie that was planted beside it opens nothing", async () => {
+    const own = (await page.context().cookies()).find(({ name }) => name === "better-auth.session_token");
+    const get = async (cookie) => (await fetch(`${BASE_URL}/api/${userId}/tasks`, { headers: { cookie } })).status;
+    const planted = "__Secure-better-auth.session_token=planted";
+    assert.equal(await get(`${planted}; ${own.name}=${own.value}`), 200);
+    assert.equal(await get(planted), 401);
+  });
+
+  await t.test("nobody is led to another site", async () => {
+    for (const path of ["/sign-in?next=", "/sign-up?next=", "/api/auth/verify-email?token=x&callbackURL="]) {
+      const { status, headers } = await fetch(`${BASE_URL}${path}${encodeURIComponent("/.//evil.example")}`, {
+        headers: { cookie: (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ") },
+        redirect: "manual",
+      });
+      assert.equal(headers.get("location"), path.startsWith("/api/") ? null : "/dashboard", `${status} ${path}`);
+    }
   });
 
   await t.test("hostile texts are shown as texts", async () => {

@@ -9,7 +9,7 @@ import { settings } from "@/server/settings";
 
 export const config = {
   // Static files do without: their headers are those of next.config.ts.
-  matcher: ["/((?!_next/static|_next/image|icon.svg).*)"],
+  matcher: ["/((?!_next/static/|icon\\.svg$).*)"],
 };
 
 const POLICY = "content-security-policy";
@@ -53,8 +53,20 @@ function proxyPage(request: NextRequest): Response {
 /** Better Auth's routes and the health check: what they answer is theirs to say. */
 const WITHOUT_SESSION = /^\/(?:api\/auth\/|healthz$)/;
 
+function isDecodable(pathname: string): boolean {
+  try {
+    decodeURIComponent(pathname);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function answer(request: NextRequest): Promise<Response> {
   const { pathname } = request.nextUrl;
+  if (pathname.startsWith("/api/") && !isDecodable(pathname)) {
+    return problem(400, "malformed_request", "Bad Request", "The path of this address is not UTF-8.");
+  }
   if (WITHOUT_SESSION.test(pathname)) return NextResponse.next();
   return pathname.startsWith("/api/") ? proxyApi(request) : proxyPage(request);
 }

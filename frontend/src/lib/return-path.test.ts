@@ -13,6 +13,9 @@ describe("the way back after signing in", () => {
     ["//evil.example", "/dashboard"],
     ["/\\evil.example", "/dashboard"],
     ["/\t/evil.example", "/dashboard"],
+    ["/.//evil.example", "/dashboard"],
+    ["/x/..//evil.example", "/dashboard"],
+    ["/%2e/\\evil.example", "/dashboard"],
     ["javascript:alert(1)", "/dashboard"],
   ])("%j leads to %j", (next, expected) => {
     expect(returnPath(next)).toBe(expected);

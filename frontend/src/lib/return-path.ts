@@ -7,5 +7,7 @@ export function returnPath(next: string | string[] | undefined): string {
   const base = "http://site.invalid";
   if (typeof next !== "string" || !next.startsWith("/") || !URL.canParse(next, base)) return HOME;
   const target = new URL(next, base);
-  return target.origin === base ? `${target.pathname}${target.search}` : HOME;
+  // `/.//evil.example` is a path of this site until its dots are gone; what is left names another one.
+  if (target.origin !== base || target.pathname.startsWith("//")) return HOME;
+  return `${target.pathname}${target.search}`;
 }

@@ -25,6 +25,14 @@ describe("the session cookie", () => {
   });
 });
 
+describe("routes that nobody needs", () => {
+  it.each(["/verify-email?token=x&callbackURL=/.//evil.example", "/request-password-reset", "/reset-password", "/send-verification-email"])("%s is none", async (path) => {
+    const options = authOptions(readSettings(ENV), new Pool());
+    const request = new Request(`http://localhost:3000/api/auth${path}`, { method: path.includes("?") ? "GET" : "POST" });
+    expect((await betterAuth({ ...options, logger: { disabled: true } }).handler(request)).status).toBe(404);
+  });
+});
+
 describe("requests that change an account", () => {
   it("come from the page's own origin, or one that is listed", async () => {
     const { trustedOrigins } = await contextAt("https://tasks.example", { TRUSTED_ORIGINS: "https://other.example" });

@@ -5,8 +5,15 @@ import { SignJWT } from "jose";
 import { PostgresDialect } from "kysely";
 import type { Pool } from "pg";
 
+import { logAuth } from "./auth-log";
 import { AUTH_SCHEMA, createPool } from "./database";
 import { settings, type Settings } from "./settings";
+
+/**
+ * Routes of flows that need mail, which nobody sends here. `/verify-email` would also redirect a visitor to a path that
+ * the request brings, `/.//evil.example` among them, which Next.js writes as `//evil.example`.
+ */
+const MAIL_PATHS = ["/verify-email", "/send-verification-email", "/request-password-reset", "/reset-password"];
 
 function keyPair(algorithm: Settings["jwt"]["algorithm"]): NonNullable<JwtOptions["jwks"]> {
   if (algorithm === "RS256") return { keyPairConfig: { alg: "RS256", modulusLength: 2048 } };
@@ -44,12 +51,14 @@ export function authOptions(values: Settings, pool: Pool) {
     baseURL: auth.url,
     secret: auth.secret,
     trustedOrigins: [...auth.origins],
+    disabledPaths: MAIL_PATHS,
     // Qualifying each statement works behind a transaction pooler, where a search path does not.
     database: { dialect: new PostgresDialect({ pool }), type: "postgres" as const, schemaName: AUTH_SCHEMA, transaction: true },
     emailAndPassword: { enabled: true },
     rateLimit: { customRules: { "/sign-in/*": signIn, "/sign-up/*": signIn } },
     advanced: { ipAddress: { trustedProxies: [...auth.trustedProxies] } },
     telemetry: { enabled: false },
+    logger: { log: logAuth },
     plugins: [jwt(jwtOptions(values))],
   } satisfies BetterAuthOptions;
 }

@@ -3,15 +3,13 @@
  *
  * Safe to repeat and to run in parallel: an advisory lock lets one process at a time through.
  */
-import type { GenericEndpointContext } from "better-auth";
-import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
-import { resolveSigningKey } from "better-auth/plugins/jwt";
 import type { Pool } from "pg";
 
-import { authOptions, jwtOptions } from "./auth";
+import { authOptions } from "./auth";
 import { createPool, directUrl } from "./database";
 import { readSettings, SettingsError, type Settings } from "./settings";
+import { ensureSigningKey } from "./signing-key";
 
 /** Key of the lock: any number that no other program of this database uses. */
 const LOCK_KEY = 7_206_151_001;
@@ -27,23 +25,13 @@ async function withLock<T>(pool: Pool, action: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A changed JWT_ALGORITHM needs a key of that kind before the first token is signed. */
-async function ensureSigningKey(values: Settings, pool: Pool): Promise<void> {
-  const { algorithm } = values.jwt;
-  if (algorithm === "HS256") return;
-  const context = await betterAuth(authOptions(values, pool)).$context;
-  // Only `context` is read when a key is looked up or made.
-  const endpoint = { context } as unknown as GenericEndpointContext;
-  await resolveSigningKey(endpoint, jwtOptions(values), { signingAlgorithm: algorithm });
-}
-
 async function migrate(values: Settings): Promise<string> {
   const pool = createPool(directUrl(values.databaseUrl));
   try {
     return await withLock(pool, async () => {
       const { toBeCreated, toBeAdded, runMigrations } = await getMigrations(authOptions(values, pool));
       await runMigrations();
-      await ensureSigningKey(values, pool);
+      await ensureSigningKey(values, authOptions(values, pool));
       const changed = [...toBeCreated, ...toBeAdded].map(({ table }) => table);
       return changed.length === 0 ? "up to date" : `changed ${changed.join(", ")}`;
     });
@@ -57,7 +45,8 @@ async function main(): Promise<void> {
     console.log(`schema auth: ${await migrate(readSettings(process.env))}`);
   } catch (error) {
     const known = error instanceof SettingsError;
-    console.error(`schema auth: ${known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    // Better Auth's own errors have an empty stack.
+    console.error(`schema auth: ${known ? error.message : error instanceof Error ? error.stack || error.message : String(error)}`);
     process.exitCode = 1;
   }
 }

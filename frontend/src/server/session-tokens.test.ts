@@ -1,7 +1,7 @@
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 
-import { TokenCache } from "./session-tokens";
+import { sessionKey, TokenCache } from "./session-tokens";
 
 const START = 1_700_000_000_000;
 
@@ -84,5 +84,26 @@ describe("session tokens", () => {
     expect(load.calls).toBe(3);
     await cache.get("a", load);
     expect(load.calls).toBe(4);
+  });
+});
+
+describe("the key of a session", () => {
+  const NAME = "better-auth.session_token";
+  const key = (cookie: string) => sessionKey(new Headers({ cookie }));
+
+  it("is the same whatever other cookies there are", () => {
+    expect(key(`${NAME}=mine`)).toBeTypeOf("string");
+    expect(key(`theme=dark; ${NAME}=mine; x=1`)).toBe(key(`${NAME}=mine`));
+    expect(key(`theme=dark; not-${NAME}=mine`)).toBeNull();
+  });
+
+  it.each([
+    ["before it", `${NAME}=planted; ${NAME}=mine`],
+    ["after it", `${NAME}=mine; ${NAME}=planted`],
+    ["without the prefix", `${NAME}=planted; __Secure-${NAME}=mine`],
+    ["with the prefix", `${NAME}=mine; __Secure-${NAME}=planted`],
+    ["behind a quotation mark", `x="; ${NAME}=planted; ${NAME}=mine`],
+  ])("is not known to who has planted a cookie %s", (_, cookie) => {
+    for (const name of [NAME, `__Secure-${NAME}`]) expect(key(cookie)).not.toBe(key(`${name}=planted`));
   });
 });

@@ -1,7 +1,7 @@
 /** The JWT of a session, made by Better Auth and kept in this process for a short time. */
 import { createHash } from "node:crypto";
 
-import { APIError } from "better-auth/api";
+import { isAPIError } from "better-auth/api";
 import { decodeJwt } from "jose";
 
 import { auth } from "./auth";
@@ -75,17 +75,22 @@ function cache(): TokenCache {
   return shared.threadkeepTokens;
 }
 
-const SESSION_COOKIE = /(?:^|;\s*)(?:__Secure-)?better-auth\.session_token=([^;]+)/;
+const SESSION_COOKIES = /(?:^|;\s*)((?:__Secure-)?better-auth\.session_token=[^;]+)/g;
 
-/** Key of the session that a request carries, or null; the cookie itself is not kept in memory. */
-function sessionKey(headers: Headers): string | null {
-  const cookie = SESSION_COOKIE.exec(headers.get("cookie") ?? "")?.[1];
-  return cookie === undefined ? null : createHash("sha256").update(cookie).digest("base64url");
+/**
+ * Key of the session that a request carries, or null; the cookie itself is not kept in memory.
+ *
+ * A request can carry several cookies that look like a session's: another site of the same domain can plant one. Which
+ * of them counts is Better Auth's to say. The key is made of all, so that it takes all of them to find the token.
+ */
+export function sessionKey(headers: Headers): string | null {
+  const cookies = Array.from((headers.get("cookie") ?? "").matchAll(SESSION_COOKIES), ([, cookie]) => cookie);
+  return cookies.length === 0 ? null : createHash("sha256").update(cookies.join(";")).digest("base64url");
 }
 
 /** Says whether a request carries a session cookie; whether it is valid is Better Auth's to say. */
 export function hasSessionCookie(headers: Headers): boolean {
-  return SESSION_COOKIE.test(headers.get("cookie") ?? "");
+  return sessionKey(headers) !== null;
 }
 
 /** The JWT for the session in `headers`, or null when nobody is signed in. */
@@ -97,7 +102,8 @@ export async function sessionToken(headers: Headers): Promise<string | null> {
       const { token } = await auth().api.getToken({ headers });
       return token;
     } catch (error) {
-      if (error instanceof APIError && error.statusCode === 401) return null;
+      // Not `instanceof`: a route may have made this process' Better Auth, and its bundle has classes of its own.
+      if (isAPIError(error) && error.statusCode === 401) return null;
       throw error;
     }
   });
