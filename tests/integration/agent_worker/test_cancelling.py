@@ -137,25 +137,36 @@ class HeldAnswers(WorkerHistoryClient):
 
 
 async def test_a_cancel_during_the_claim_is_heard(stage: Stage) -> None:
-    run = await stage.ask()
-    history = HeldAnswers(stage.worker_history)
-    model = script(says_and_waits("Half an ", asyncio.Event(), asyncio.Event()))
-    async with stage.worker(model, history=history, **NO_HEARTBEATS):
-        await asyncio.wait_for(history.has_claimed.wait(), WAIT_SECONDS)
-        await cancel(stage, run)
-        # The channel has carried the next message too, so the worker has seen this one.
-        await cancel(stage, run)
-        await asyncio.sleep(0.05)
-        history.go_on.set()
-        assert (await stage.end_of(run)).status == "cancelled"
+    first, held = await stage.ask(), HeldAnswers(stage.worker_history)
+    held.go_on.set()
+    spoken = asyncio.Event()
+    model = script(*(says_and_waits("Half an ", event, asyncio.Event()) for event in (spoken, asyncio.Event())))
+    async with stage.worker(model, history=held, **NO_HEARTBEATS):
+        await asyncio.wait_for(spoken.wait(), WAIT_SECONDS)
+        held.has_claimed.clear()
+        held.go_on.clear()
+        second = await stage.ask()
+        await asyncio.wait_for(held.has_claimed.wait(), WAIT_SECONDS)
+        await cancel(stage, second)
+        # One connection carries both: when the worker has heard the other one, it has heard this one.
+        await cancel(stage, first)
+        assert (await stage.end_of(first)).status == "cancelled"
+        held.go_on.set()
+        assert (await stage.end_of(second)).status == "cancelled"
 
 
-async def test_a_claim_under_way_at_shutdown_gives_its_run_back(stage: Stage) -> None:
+async def test_a_claim_under_way_at_shutdown_gives_its_run_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await stage.ask()
     history = HeldAnswers(stage.worker_history)
-    async with stage.worker(script(says("Never said.")), history=history):
+    async with stage.worker(script(says("Never said.")), history=history) as worker:
         await asyncio.wait_for(history.has_claimed.wait(), WAIT_SECONDS)
-        asyncio.get_running_loop().call_later(0.05, history.go_on.set)
+        drain = worker.drain
+
+        async def drain_until_the_answer_comes(seconds: float) -> None:
+            asyncio.get_running_loop().call_soon(history.go_on.set)
+            await drain(seconds)
+
+        monkeypatch.setattr(worker, "drain", drain_until_the_answer_comes)
     assert (await stage.history.get_run(run.id)).status == "queued"
 
 

@@ -1,6 +1,7 @@
 """ChatKit sessions: what their client secrets open, and what cannot pass for one."""
 
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -156,6 +157,7 @@ async def test_inside_the_user_acts_and_is_kept_to_the_thread(
 FORGED: dict[str, Callable[[], str]] = {
     "signed with the key of Better Auth": lambda: client_secret(key=SECRET),
     "signed with the text of the gateway's key": lambda: client_secret(key=SIGNING_KEY),
+    "signed with the bytes of the gateway's key": lambda: client_secret(key=urlsafe_b64decode(SIGNING_KEY + "=")),
     "signed with the key of another gateway": lambda: client_secret(key=derive_key("A" * 43)),
     "a public token of that type": lambda: jwt.encode(claims(), SECRET, "HS256", headers={"typ": TYPE}),
     "claims of a public token": lambda: client_secret(iss="https://issuer.test", aud="threadkeep"),

@@ -58,7 +58,7 @@ async def test_comments_fill_silence_only_between_frames(start_gateway: StartGat
         await inside.pieces.put(None)
     before, _, after = read.partition(FRAME)
     assert before.replace(KEEP_ALIVE, b"") == b""
-    assert after == KEEP_ALIVE
+    assert after.replace(KEEP_ALIVE, b"") == b""
 
 
 async def test_comments_keep_out_of_answers_that_are_no_event_stream(

@@ -248,15 +248,16 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     history: History, alice: UserHistory, folder: Path, admin_database_url: str
 ) -> None:
     created = await alice.create_attachment(attachment(), 100_000)
-    gone = asyncio.Event()
+    half_is_sent, gone = asyncio.Event(), asyncio.Event()
 
     async def half() -> AsyncGenerator[bytes]:
         yield b"x" * 50_000
+        half_is_sent.set()
         await gone.wait()
 
     path = f"/attachments/{created.id}/content"
     request = asyncio.ensure_future(history.http.put(path, content=half(), headers=headers(ATTACHMENTS_WRITE)))
-    await asyncio.wait([request], timeout=0.1)
+    await asyncio.wait_for(half_is_sent.wait(), 10)
     request.cancel()
     with pytest.raises((asyncio.CancelledError, httpx.TransportError)):
         await request

@@ -93,7 +93,8 @@ async def test_a_database_that_stays_away_is_503_in_time(conduct: str, settings:
         with pytest.raises(HistoryUnavailableError, match="upstream_unavailable") as error:
             await users_of(service, "alice").list_conversations()
         assert error.value.status == 503
-        assert time.monotonic() - began < 3 * SHORT_SECONDS + 1
+        # The settings' own limits are 5 s and more; what is above those of this test is room for a busy machine.
+        assert time.monotonic() - began < 3 * SHORT_SECONDS + 3
         answer = await service.request("GET", "/readyz")
         assert (answer.status, json.loads(answer.content)["down"]) == (503, ["postgres"])
         await gate.open()

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import socket
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.conversations import JsonObject
 from contracts.export import ExportEnd, ExportHeader, ExportRecord
@@ -28,7 +27,7 @@ from service_kit.http import create_http_client
 from tests.integration.history_service.conftest import History, signer
 from tests.support.attachments import attachment, upload
 from tests.support.history import assistant_message, claim_one, conversation_put, finish, run_create
-from tests.support.servers import serve
+from tests.support.servers import eventually, serve
 from tests.support.sql import rows_of
 
 SEPARATORS = "line\u2028paragraph\u2029next\x85unit\x1f"
@@ -162,36 +161,54 @@ async def test_nothing_is_held_while_the_reader_takes_its_time(
     """A reader that has stopped in the middle keeps no connection: the pool has only one."""
     monkeypatch.setattr(storage, "BATCH_BYTES", 500_000)
     conversation = await alice.put_conversation(conversation_put())
-    for _ in range(60):
+    for _ in range(20):
         large = assistant_message(conversation.id, "x" * 60_000)
         await alice.put_item(conversation.id, large["id"], large)
-    small = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout_seconds": 0.5})
-    async with serve(create_app(small)) as url, create_http_client(url) as http:
-        token = signer("chat-service").sign("history-service", [USERS_EXPORT], user_id="alice")
-        reader, writer = await slow_reader(url)
-        writer.write(f"GET /export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-        assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    small = settings.model_copy(update={"database_pool_size": 1, "database_pool_timeout_seconds": 5})
+    pause = Pause("/export", after_bytes=500_000)
+
+    async def nothing_is_open() -> bool:
+        async with connected(admin_database_url) as connection:
+            query = (
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE state = 'idle in transaction' AND datname = current_database()"
+            )
+            return await connection.fetchval(query) == 0
+
+    async with serve(pause.before(create_app(small))) as url, create_http_client(url) as http:
+        reading = asyncio.create_task(get(http, "/export", USERS_EXPORT))
+        await asyncio.wait_for(pause.has_begun.wait(), 20)
         for _ in range(5):
             response = await get(http, f"/conversations/{conversation.id}", CONVERSATIONS_READ)
             assert response.status_code == 200
-        async with connected(admin_database_url) as connection:
-            open_ones = await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-                " AND datname = current_database()"
-            )
-        assert open_ones == 0
-        rest = await reader.readuntil(b"0\r\n\r\n")
-        assert b'"type":"end"' in rest
-        writer.close()
+        await eventually(nothing_is_open, what="no transaction is open")
+        pause.is_over.set()
+        lines = (await reading).text.splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["header", "conversation", *["item"] * 20, "end"]
 
 
-async def slow_reader(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    parts = urlsplit(url)
-    receiver = socket.socket()
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    receiver.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(receiver, (parts.hostname, parts.port))
-    return await asyncio.open_connection(sock=receiver, limit=2**24)
+class Pause:
+    """A reader's, as a service meets it: so many bytes of the answer are taken, the rest only when it is over."""
+
+    def __init__(self, path: str, *, after_bytes: int) -> None:
+        self._path = path
+        self._bytes_left = after_bytes
+        self.has_begun, self.is_over = asyncio.Event(), asyncio.Event()
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Return the app with this reader at the path."""
+
+        async def paused(scope: Scope, receive: Receive, send: Send) -> None:
+            async def take(message: Message) -> None:
+                await send(message)
+                self._bytes_left -= len(message.get("body", b""))
+                if self._bytes_left < 0:
+                    self.has_begun.set()
+                    await self.is_over.wait()
+
+            await app(scope, receive, take if scope.get("path") == self._path else send)
+
+        return paused
 
 
 async def test_a_cut_off_export_is_noticed(alice: UserHistory, admin_database_url: str) -> None:

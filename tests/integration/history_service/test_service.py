@@ -1,13 +1,12 @@
 """The service as a process, and with a database that goes away."""
 
+import asyncio
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
-from contracts import principal as scopes
 from history_client import HistoryClient, HistoryUnavailableError, UserHistory
 from history_service.app import create_app
 from history_service.settings import Settings
@@ -16,7 +15,7 @@ from service_kit.service_client import open_service
 from tests.integration.history_service.conftest import KEYS, TRUST, history_at, signer
 from tests.support.history import conversation_put
 from tests.support.ports import free_port
-from tests.support.servers import run_process, serve
+from tests.support.servers import eventually, run_process, serve
 
 
 async def test_the_program_serves(database_url: str, tmp_path: Path) -> None:
@@ -63,22 +62,28 @@ async def test_lost_connections_are_replaced(alice: UserHistory, admin_database_
 
 
 async def test_an_exhausted_pool_is_503(settings: Settings, admin_database_url: str) -> None:
-    small = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.1}
+    small = {"database_pool_size": 1, "database_pool_timeout_seconds": 0.5}
     async with serve(create_app(settings.model_copy(update=small))) as url, open_service(url) as service:
         alice = HistoryClient(service, signer("chat-service")).as_user("alice")
         await alice.put_conversation(conversation_put("thr_1"))
-        async with connected(admin_database_url) as connection:
+        async with connected(admin_database_url) as connection, connected(admin_database_url) as observer:
+
+            async def one_is_blocked() -> bool:
+                query = (
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                )
+                return await observer.fetchval(query) == 1
+
             await connection.execute("BEGIN; LOCK TABLE history.conversations IN ACCESS EXCLUSIVE MODE")
-            blocked = httpx.AsyncClient(base_url=url, timeout=0.3)
-            token = signer("chat-service").sign("history-service", [scopes.CONVERSATIONS_READ], user_id="alice")
-            with pytest.raises(httpx.ReadTimeout):
-                await blocked.get("/conversations", headers={"Authorization": f"Bearer {token}"})
+            blocked = asyncio.create_task(alice.list_conversations())
+            await eventually(one_is_blocked, what="a request has the connection, and waits")
             with pytest.raises(HistoryUnavailableError) as error:
                 await alice.list_conversations()
             assert error.value.status == 503
             await connection.execute("ROLLBACK")
-        await blocked.aclose()
-        assert [row.id for row in (await alice.list_conversations()).data] == ["thr_1"]
+        assert await blocked == await alice.list_conversations()
+        assert [row.id for row in (await blocked).data] == ["thr_1"]
 
 
 REFUSE_AT_COMMIT = """

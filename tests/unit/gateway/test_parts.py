@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.cache import ExpiringCache
 from gateway.forwarding.headers import request_headers, response_headers
-from gateway.identity.jwks import read_key_set
+from gateway.identity.jwks import MAX_KEYS, read_key_set
 from gateway.settings import Settings
 
 ED25519 = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate().public_key(), as_dict=True)
@@ -68,6 +68,11 @@ def test_a_key_must_fit_the_algorithm_in_all_it_says(jwk: dict[str, Any], algori
 def test_unusable_keys_do_not_hide_the_others() -> None:
     keys = [{"kty": "none"}, {**RSA, "kid": "r"}, {**ED25519, "kid": 7}, ED25519, {**ED25519, "kid": "good"}]
     assert set(read_key_set(json.dumps({"keys": keys}).encode(), "EdDSA")) == {"good"}
+
+
+def test_only_so_many_keys_of_a_set_are_read() -> None:
+    keys = [{**ED25519, "kid": str(number)} for number in range(MAX_KEYS + 1)]
+    assert len(read_key_set(json.dumps({"keys": keys}).encode(), "EdDSA")) == MAX_KEYS
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"keys": {}}', b'{"keys": ["a"]}', b"<html>"])

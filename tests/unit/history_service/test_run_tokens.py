@@ -44,6 +44,19 @@ def test_it_is_known_no_longer_than_it_lives() -> None:
         here.verify(token)
 
 
+def test_only_so_many_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(internal_tokens, "MAX_KEPT_PRINCIPALS", 2)
+    here = verifier()
+    tokens = run_tokens(here)
+    first, *_ = [tokens.issue(f"run_{number}", "alice") for number in range(3)]
+    assert here.verify(first).run_id == "run_0"
+    tokens.issue("run_3", "alice")
+    tokens.issue("run_4", "alice")
+    monkeypatch.delattr(internal_tokens, "claims_of")  # what verifies a signature
+    with pytest.raises(NameError):
+        here.verify(first)
+
+
 @pytest.mark.parametrize("trusted", [(generate_signing_key()[1],), (PUBLIC, TASKS)], ids=["key", "scopes"])
 def test_what_is_not_trusted_is_not_believed_because_it_is_our_own(trusted: tuple[str, ...]) -> None:
     here = verifier(*trusted)
