@@ -71,6 +71,8 @@ class RunCreate(Wire):
 
     id: str
     item: JsonObject | None = None
+    """The user's message, or the conversation's pending `client_tool_call`, completed: that is replaced."""
+
     conversation: ConversationPut | None = None
     retry_after: str | None = None
     """The id of an item that shall be answered anew: all that follows it is deleted."""

@@ -1,15 +1,19 @@
-"""Search in the database: what an index can hold, and whose words a user gets to see."""
+"""Search in the database: what an index can hold, what is read, and whose words a user gets to see."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from asyncpg import InsufficientPrivilegeError
 from sqlalchemy import text
 
+from contracts.search import SearchHit
 from history_service.settings import Settings
+from history_service.storage.search import SearchStore
 from launcher.sql import connected
 from service_kit.database import Database, open_database
 from service_kit.statements import Statement
+from tests.support.plans import explaining
 
 USER_ROLE = "threadkeep_history_user"
 SEARCH_ROLE = "threadkeep_history_search"
@@ -30,6 +34,7 @@ _NEW_MESSAGE = Statement(
 _SEARCH_MESSAGES = Statement(
     text("SELECT * FROM history.search_messages(history.search_query(CAST(:words AS text)), 100)")
 )
+_DELETE = Statement(text("DELETE FROM history.conversations WHERE id = :id"))
 _VECTOR_BYTES = Statement(text("SELECT max(octet_length(CAST(search AS text))) FROM history.messages"))
 
 
@@ -71,6 +76,35 @@ async def test_the_vector_of_any_text_fits(database: Database, words: list[str])
     await store(database, "alice", " ".join(words))
     async with database.transaction(USER_ROLE, "alice") as transaction:
         assert await transaction.value(_VECTOR_BYTES) < 2**20
+
+
+async def test_a_long_text_is_read_once_for_its_snippet(database: Database) -> None:
+    """And not once for each of the parts that the snippet is chosen of."""
+    await store(database, "alice", "needle " + " ".join(f"{number * 7919:x}" for number in range(9_000)))
+    async with explaining(database, USER_ROLE, "alice") as explained:
+        assert (await SearchStore(explained.transaction, "alice").find("needle", 1, None, 10)).data
+        _, read = explained.plans
+    pages = read.root["Shared Hit Blocks"] + read.root["Shared Read Blocks"]
+    assert pages < 200, "\n".join(read.lines())
+
+
+async def test_what_is_deleted_while_it_is_found_is_left_out(database: Database) -> None:
+    class Meanwhile(SearchStore):
+        """Between finding and reading, somebody deletes the first of what was found."""
+
+        async def _read(self, words: str, page: list[Any]) -> list[SearchHit]:
+            async with database.transaction(USER_ROLE, "alice") as other:
+                await other.execute(_DELETE, id=page[0]["conversation_id"])
+            return await super()._read(words, page)
+
+    for conversation_id in ("thr_1", "thr_2", "thr_3"):
+        await store(database, "alice", f"needle of {conversation_id}", conversation_id)
+    async with database.transaction(USER_ROLE, "alice") as transaction:
+        page = await Meanwhile(transaction, "alice").find("needle", 3, None, 10)
+    assert [(hit.conversation.id, hit.snippet) for hit in page.data] == [
+        ("thr_2", "<mark>needle</mark> of thr_2"),
+        ("thr_1", "<mark>needle</mark> of thr_1"),
+    ]
 
 
 async def test_the_owners_name_is_never_syntax(database: Database) -> None:

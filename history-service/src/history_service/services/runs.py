@@ -24,13 +24,19 @@ class RunService:
     async def create(self, conversation_id: str, new: RunCreate, limits: RunLimits) -> RunCreated:
         """Store the message and queue its run; for a new conversation, store that too; for a retry, make room for it.
 
-        A known run id changes nothing and returns what was stored. The conversation stays locked meanwhile, so that
-        runs are numbered in the order of their messages. Raises RunRefusedError if there are too many runs already,
-        and the absence of the item that shall be answered anew.
+        A known run id changes nothing and returns what was stored. A call of a client's tool is no new message: it
+        takes the place of the pending one. The conversation stays locked meanwhile, so that runs are numbered in the
+        order of their messages. Raises RunRefusedError if there are too many runs already, ItemConflictError if the
+        call has another output already, and the absence of the item that shall be answered.
         """
         item = item_of(ItemPut(payload=new.item), conversation_id) if new.item is not None else None
+        if new.retry_after is not None:
+            await self._conversations.lock_runs(conversation_id)
         is_new = new.conversation is not None and await self._conversations.ensure(new.conversation) is not None
         position = 0 if is_new else await self._conversations.lock(conversation_id)
+        is_output = item is not None and item.kind == "client_tool_call"
+        if item is not None and is_output:
+            await self._messages.answer_call(conversation_id, item)
         known = await self._runs.find_or_refuse(new.id, limits)
         if known is not None:
             if known.conversation_id != conversation_id:
@@ -38,7 +44,7 @@ class RunService:
             return RunCreated(run=known, item=await self._messages.find(conversation_id, item.id) if item else None)
         if new.retry_after is not None:
             await self._messages.delete_after(conversation_id, new.retry_after)
-        if item is None:
+        if item is None or is_output:
             await self._conversations.touch(conversation_id)
             run = await self._runs.insert(new.id, conversation_id, position)
         else:

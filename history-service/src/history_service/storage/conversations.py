@@ -153,10 +153,17 @@ class ConversationStore:
             raise await absent_conversation(self._transaction, conversation_id)
         return int(position)
 
+    async def lock_runs(self, conversation_id: str) -> None:
+        """Keep workers out of the conversation's runs until the transaction ends.
+
+        They lock the run, then items and the conversation. Whoever locks the conversation first and then what they
+        write comes here before, so that neither waits in a circle.
+        """
+        await self._transaction.rows(_LOCK_RUNS, id=conversation_id, user_id=self._user_id)
+
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation with its messages and runs. Raises its absence."""
-        # Workers lock the run, then the conversation; in the same order here, so that neither waits in a circle.
-        await self._transaction.rows(_LOCK_RUNS, id=conversation_id, user_id=self._user_id)
+        await self.lock_runs(conversation_id)
         if not await self._transaction.execute(_DELETE, id=conversation_id, user_id=self._user_id):
             raise await absent_conversation(self._transaction, conversation_id)
 

@@ -29,6 +29,11 @@ _OWNS_CONVERSATION = Statement(
         conversations.c.id == bindparam("conversation_id"), conversations.c.user_id == bindparam("user_id")
     )
 )
+_KEEP_CONVERSATION = Statement(
+    select(true())
+    .where(conversations.c.id == bindparam("conversation_id"), conversations.c.user_id == bindparam("user_id"))
+    .with_for_update(read=True, key_share=True)
+)
 _FIND_SEEN = Statement(_SEEN)
 
 
@@ -80,8 +85,10 @@ class FeedbackStore:
         """
         wanted = sorted(set(item_ids))
         values = {"conversation_id": conversation_id, "user_id": self._user_id}
+        # Whoever deletes the conversation locks it before its items: so does this, lest both wait in a circle.
+        if not await self._transaction.value(_KEEP_CONVERSATION, **values):
+            raise await absent_conversation(self._transaction, conversation_id)
         if await self._transaction.execute(_PUT, **values, ids=wanted, kind=kind) < len(wanted):
-            await self._require_conversation(conversation_id)
             raise ItemNotFoundError()
 
     async def list(self, conversation_id: str, limit: int, after: str | None, order: Order) -> Page[Feedback]:

@@ -13,7 +13,7 @@ from history_service.domain import ContextRow, Item, ItemCursor, RunTurn, contex
 from history_service.errors import InvalidCursorError, ItemConflictError, ItemNotFoundError
 from history_service.storage import message_statements as sql
 from history_service.storage.conversations import conversation_of
-from history_service.storage.roles import absent_conversation, absent_run
+from history_service.storage.roles import absent_conversation, taken_run
 from history_service.storage.runs import run_of
 from service_kit.database import Transaction
 from service_kit.statements import Statement
@@ -50,7 +50,8 @@ class MessageStore:
     async def append_with_run(self, conversation_id: str, item: Item, run_id: str) -> Run:
         """Append the item of a new run and queue the run.
 
-        Raises ItemConflictError, RunForbiddenError if the run's id is somebody else's, and the conversation's absence.
+        Raises ItemConflictError, RunForbiddenError if the run's id is somebody else's, RunConflictError if it has just
+        been taken in another conversation, and the conversation's absence.
         """
         values = self._values(conversation_id, item, None)
         row = await self._transaction.row(sql.APPEND_WITH_RUN, **values, new_run_id=run_id)
@@ -58,7 +59,7 @@ class MessageStore:
         if row is None or await self._settled(row, conversation_id) is None:
             raise ItemConflictError()
         if row["id"] is None:
-            raise await absent_run(self._transaction, run_id)
+            raise await taken_run(self._transaction, run_id)
         return run_of(row)
 
     async def put(self, conversation_id: str, item: Item, run: RunTurn | None = None, title: str | None = None) -> bool:
@@ -76,6 +77,21 @@ class MessageStore:
             if await self._settled(row, conversation_id) is None:
                 raise ItemConflictError()
         return row is not None and row["replaced"] is None
+
+    async def answer_call(self, conversation_id: str, item: Item) -> None:
+        """Let a pending client tool call have its output; if it has this very one already, nothing changes.
+
+        Raises ItemConflictError if it has another one, or is another call; and the item's absence.
+        """
+        call = await self.find(conversation_id, item.id)
+        if call is None:
+            raise await self._absent_item(conversation_id)
+        pending = {"status": "pending", "output": None}
+        if call == item.payload:
+            return
+        if {**pending, **call} != {**item.payload, **pending}:
+            raise ItemConflictError()
+        await self.put(conversation_id, item)
 
     async def get_text(self, conversation_id: str, item_id: str) -> str:
         """Return the JSON text of an item. Raises its absence."""

@@ -7,6 +7,7 @@ from history_service.errors import (
     AttachmentNotFoundError,
     ConversationForbiddenError,
     ConversationNotFoundError,
+    RunConflictError,
     RunForbiddenError,
     RunNotFoundError,
 )
@@ -39,6 +40,12 @@ async def absent_run(transaction: Transaction, run_id: str) -> ProblemError:
     """Return the error for a run that the user cannot see: somebody else's, or nobody's."""
     foreign = await transaction.value(_RUN_IS_FOREIGN, id=run_id)
     return RunForbiddenError() if foreign else RunNotFoundError()
+
+
+async def taken_run(transaction: Transaction, run_id: str) -> ProblemError:
+    """Return the error for a new run whose id is taken: by somebody else, or by the user in another conversation."""
+    foreign = await transaction.value(_RUN_IS_FOREIGN, id=run_id)
+    return RunForbiddenError() if foreign else RunConflictError()
 
 
 async def absent_attachment(transaction: Transaction, attachment_id: str) -> ProblemError:

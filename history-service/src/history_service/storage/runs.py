@@ -25,7 +25,7 @@ from contracts.pages import Order, Page
 from contracts.runs import Run, RunFinish
 from history_service.domain import RunLimits, RunTurn
 from history_service.errors import InvalidCursorError, RunQueueFullError, RunRefusedError, TooManyRunsError
-from history_service.storage.roles import absent_conversation, absent_run
+from history_service.storage.roles import absent_conversation, absent_run, taken_run
 from history_service.tables import conversations, runs
 from service_kit.database import Transaction
 from service_kit.statements import Statement
@@ -148,10 +148,10 @@ class RunStore:
         self._user_id = user_id
 
     async def insert(self, run_id: str, conversation_id: str, message_position: int) -> Run:
-        """Queue a run. Raises RunForbiddenError if the id is somebody else's."""
+        """Queue a run. Raises RunForbiddenError if the id is somebody else's, RunConflictError if it is taken."""
         run = await self._one(_INSERT, id=run_id, conversation_id=conversation_id, message_position=message_position)
         if run is None:
-            raise await absent_run(self._transaction, run_id)
+            raise await taken_run(self._transaction, run_id)
         return run
 
     async def find_or_refuse(self, run_id: str, limits: RunLimits) -> Run | None:

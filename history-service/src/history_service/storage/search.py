@@ -46,6 +46,7 @@ _AFTER = """
 _FIRST, _NEXT = Statement(text(_FIND.format(after=""))), Statement(text(_FIND.format(after=_AFTER)))
 
 _CONVERSATION = ", ".join(f"conversation.{column.name}" for column in COLUMNS)
+# Without OFFSET 0, a text of 50,000 characters would be disguised anew for each of its 250 parts: for seconds.
 _READ = Statement(
     text(
         f"""
@@ -56,7 +57,7 @@ _READ = Statement(
                     ELSE CAST('pg_catalog.english' AS regconfig)
                 END AS config
         )
-        SELECT {_CONVERSATION}, best.start > 1 AS cut_before,
+        SELECT {_CONVERSATION}, hit.number, best.start > 1 AS cut_before,
             best.start + {PART_LENGTH} <= length(safe.text) AS cut_after,
             ts_headline(asked.config, best.part, asked.query, CAST(:marks AS text)) AS part
         FROM asked
@@ -70,6 +71,7 @@ _READ = Statement(
         CROSS JOIN LATERAL (
             SELECT translate(left(coalesce(message.content, conversation.title, ''), 50000),
                 CAST(:disguise_from AS text), CAST(:disguise_to AS text)) AS text
+            OFFSET 0
         ) AS safe
         CROSS JOIN LATERAL (
             SELECT start, substr(safe.text, start, {PART_LENGTH}) AS part
@@ -119,7 +121,8 @@ class SearchStore:
             return []
         places = {name: [row[name[:-1]] for row in page] for name in ("conversation_ids", "message_ids")}
         texts = await self._transaction.rows(_READ, words=words, user_id=self._user_id, **places, **_HIGHLIGHT)
-        return [_hit(place, row) for place, row in zip(page, texts, strict=True)]
+        # Not as many as there are places, if a conversation has been deleted since.
+        return [_hit(page[int(row["number"]) - 1], row) for row in texts]
 
 
 def _place(row: Record) -> SearchPlace:
