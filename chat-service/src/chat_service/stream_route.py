@@ -1,5 +1,6 @@
 """Routes whose answers may be streams: what FastAPI keeps for a request is given up before the stream begins."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service_kit.problems import InvalidRequestError
+from service_kit.problems import InvalidRequestError, ServiceUnavailableError
 
 _STACKS = ("fastapi_inner_astack", "fastapi_function_astack")
 """Where FastAPI looks for the contexts of dependencies that have an end."""
@@ -41,6 +42,8 @@ async def _response_of(
             response = await handle(Request(scope, receive, send))
         except ClientDisconnect as error:  # nobody's failure: nothing to log
             raise InvalidRequestError("The request's body is incomplete.") from error
+        except asyncio.CancelledError as error:  # the service stops
+            raise ServiceUnavailableError(headers={"Retry-After": "1"}) from error
     for name in _STACKS:
         del scope[name]
     return response

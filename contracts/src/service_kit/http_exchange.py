@@ -207,6 +207,8 @@ class Exchange:
         self.status = self._parser.get_status_code()
         if self.status < 200:
             self.raw_headers.clear()
+        elif self.status > 599:
+            self.fail(BrokenAnswerError("no status of HTTP"))
         else:
             self._begun.set_result(None)
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from asyncio import CancelledError
 from contextlib import suppress
 from threading import RLock
 from typing import Literal, TextIO
@@ -37,7 +38,9 @@ class _LibraryHandler(logging.Handler):
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
+        """Write a record, but none of each request that a stopping server cancels: it says how many there were."""
+        if record.exc_info and isinstance(record.exc_info[1], CancelledError):
+            return
         try:
             self._lines.write(self.format(record))
         except Exception:

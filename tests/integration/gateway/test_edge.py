@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from gateway.edge.protocol import LEFT_BYTES
 from tests.integration.gateway.conftest import Inside, StartGateway, secret_token
 from tests.support.servers import eventually
 
@@ -158,6 +159,48 @@ async def test_a_connection_whose_body_came_after_the_answer_may_not_idle_for_ev
         assert (await caller.answer()).startswith(b"HTTP/1.1 401")
         caller.send(b"{}")
         assert await caller.rest() == b""
+
+
+async def test_what_nobody_reads_does_not_come_without_end(start_gateway: StartGateway, inside: Inside) -> None:
+    inside.answer = inside.stream
+    unsigned = POST.partition(b"Authorization")[0]
+    upgrade = GET[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with start_gateway() as gateway:
+        async with connection(gateway) as caller:
+            caller.send(unsigned + b"Content-Length: %d\r\n\r\n" % (LEFT_BYTES * 3))
+            assert (await caller.answer()).startswith(b"HTTP/1.1 401")
+            caller.send(b"x" * LEFT_BYTES * 2)
+            assert await caller.rest() == b""
+        async with connection(gateway) as caller:
+            caller.send(upgrade)
+            assert (await caller.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            caller.send(b"x" * LEFT_BYTES * 2)
+            assert await caller.rest() == b""
+            await eventually(inside.aborted.is_set, what="the service is told that the caller has gone")
+
+
+async def test_a_body_that_was_refused_may_come_nevertheless(start_gateway: StartGateway) -> None:
+    unsigned = POST.partition(b"Authorization")[0]
+    async with start_gateway() as gateway, connection(gateway) as caller:
+        for _ in range(2):
+            caller.send(unsigned + b"Content-Length: %d\r\n\r\n" % LEFT_BYTES)
+            assert (await caller.answer()).startswith(b"HTTP/1.1 401")
+            caller.send(b"x" * LEFT_BYTES)
+        caller.send(GET)
+        assert (await caller.answer()).startswith(b"HTTP/1.1 200")
+
+
+async def test_callers_that_know_no_chunks_get_none(start_gateway: StartGateway, inside: Inside) -> None:
+    inside.answer = inside.stream
+    await inside.pieces.put(b"data: 1\n\n")
+    async with start_gateway() as gateway, connection(gateway) as caller:
+        caller.send(GET.replace(b"/tasks HTTP/1.1", b"/runs/run_1/events HTTP/1.0"))
+        head, _, body = (await caller.until(b"data: 1\n\n")).partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        assert b"connection: close" in head.lower()
+        await inside.pieces.put(b"data: 2\n\n")
+        await inside.pieces.put(None)
+        assert body + await caller.rest() == b"data: 1\n\ndata: 2\n\n"
 
 
 LARGE_HEADS = {

@@ -45,6 +45,11 @@ AMBIGUOUS = {
     "no name": START + b": b\r\n" + REST,
     "a space before the first header": START + b" " + REST,
     "no host": b"GET /api/ann/tasks HTTP/1.1\r\n\r\n",
+    **{
+        f"{host!r} as host": GET.replace(b"Host: x", b"Host: " + host)
+        for host in (b"a b", b"a, b", b"a/b", b"a@b", b"a?b", b"a\\b", b"x:y", b"[::1", "é".encode())
+    },
+    "no host in HTTP/1.0 either": GET.replace(b"HTTP/1.1\r\nHost: x", b"HTTP/1.0\r\nHost: a/b"),
     "two hosts": START + b"Host: y\r\n" + REST,
     "two tokens": START + b"Authorization: Bearer a.b.c\r\n" + REST,
     "CONNECT": b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GET,

@@ -1,15 +1,16 @@
 """What callers are told when a service fails, and what `/readyz` says of it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
-from tests.integration.gateway.test_edge import GET, connection
+from tests.integration.gateway.test_edge import GET, POST, connection, problem_of
 from tests.support.ports import free_port
 from tests.support.servers import eventually
 
@@ -61,7 +62,15 @@ async def test_a_silent_service_is_504(start_gateway: StartGateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-le", b"220 smtp.example ESMTP\r\n", b"\x00\x01\x02"]
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        b"220 smtp.example ESMTP\r\n",
+        b"\x00\x01\x02",
+        b"HTTP/1.1 600 OK\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+    ],
 )
 async def test_a_service_that_does_not_speak_http_is_502(start_gateway: StartGateway, answer: bytes) -> None:
     async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,6 +146,30 @@ async def test_a_caller_that_goes_before_the_end_of_its_request_is_noticed(start
             caller.send(follow + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
             await caller.until(b"data: 1\n\n")
         await eventually(gone.is_set, what="the service is told that the caller has gone")
+
+
+async def test_who_still_waits_when_the_gateway_stops_is_told_to_come_again(
+    start_gateway: StartGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with AsyncExitStack() as longer, _service(silent) as url:
+        async with start_gateway(tools_url=url, chat_url=url) as gateway:
+            answered, incomplete = [await longer.enter_async_context(connection(gateway)) for _ in range(2)]
+            answered.send(GET)
+            incomplete.send(POST + b"Content-Length: 2\r\n\r\n{")
+            await eventually(lambda: len(asked) == 2, what="the services are asked")
+        for caller in (answered, incomplete):
+            answer = await caller.rest()
+            assert problem_of(answer) == (503, "upstream_unavailable")
+            assert b"retry-after: 1" in answer
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_an_unknown_route_is_a_problem_too(gateway: httpx.AsyncClient) -> None:

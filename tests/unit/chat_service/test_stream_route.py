@@ -1,5 +1,6 @@
 """Routes whose answers may be streams: served as FastAPI serves any, but for when their dependencies end."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
@@ -42,6 +43,8 @@ def _client(route_class: type[APIRoute], notes: list[str]) -> httpx.AsyncClient:
             raise ProblemError(lent)
         if number == 2:
             raise ClientDisconnect()
+        if number == 3:
+            raise asyncio.CancelledError
         return _Noted(notes)
 
     app = FastAPI()
@@ -74,3 +77,10 @@ async def test_a_client_that_leaves_within_its_body_is_no_failure() -> None:
         with capture_logs() as logs:
             answer = await client.get("/2")
     assert (answer.status_code, answer.json()["code"], logs) == (422, "invalid_request", [])
+
+
+async def test_who_still_waits_when_the_service_stops_is_told_to_come_again() -> None:
+    async with _client(StreamRoute, []) as client:
+        answer = await client.get("/3")
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")
+    assert answer.headers["retry-after"] == "1"

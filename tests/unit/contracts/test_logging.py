@@ -58,6 +58,13 @@ for thread in threads:
     thread.join()
 """
 
+CANCELLED = """
+import asyncio
+
+for error in (asyncio.CancelledError(), ValueError()):
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=error)
+"""
+
 UNHEARD = """
 for _ in range(3):
     log.info("unheard")
@@ -108,6 +115,11 @@ def test_lines_of_several_threads_are_whole() -> None:
     assert len(lines) == 3 * LINES
     texts = [line["event"] if line["event"] != "ours" else line["text"] for line in lines]
     assert all(text == text[0] * WIDTH for text in texts)
+
+
+def test_a_server_that_stops_does_not_log_each_request_that_it_cancels() -> None:
+    (line,) = logged(CANCELLED)
+    assert "ValueError" in line["exception"]
 
 
 def test_a_program_goes_on_when_its_logs_cannot_be_written() -> None:

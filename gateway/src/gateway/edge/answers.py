@@ -1,8 +1,8 @@
-"""The way past the server, for answers that come in chunks already."""
+"""How answers are framed: the way past the server for what comes in chunks already, and no chunks for HTTP/1.0."""
 
 import asyncio
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _ANSWER = "answer"
@@ -24,3 +24,26 @@ def chunked_connection_of(scope: Scope) -> asyncio.Transport | None:
     if cycle is None or not cycle.chunked_encoding or cycle.response_complete or scope["method"] == "HEAD":
         return None
     return cycle.transport
+
+
+def without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """Return the app for a caller that knows no chunks (RFC 9112, section 6.1).
+
+    An answer that does not tell its length ends there with its connection, which HTTP/1.0 does not keep.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        tells_length = False
+
+        async def send_plain(message: Message) -> None:
+            nonlocal tells_length
+            if message["type"] == "http.response.start":
+                tells_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                cycle.chunked_encoding = None if tells_length else False
+            elif not tells_length:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    return answer

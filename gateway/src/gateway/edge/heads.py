@@ -5,6 +5,7 @@ characters; spaces before a colon; bad chunks. What is left, and could be read d
 refused here.
 """
 
+import re
 from collections.abc import Sequence
 
 from gateway.edge.refusals import HEAD_TOO_LARGE, MALFORMED, VERSION, Refusal
@@ -12,6 +13,9 @@ from gateway.edge.refusals import HEAD_TOO_LARGE, MALFORMED, VERSION, Refusal
 MAX_HEADERS = 100
 
 _ONCE = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"transfer-encoding"})
+_HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~%!$&'()*+,;=-]*)(:[0-9]*)?")
+"""RFC 9110, section 7.2; what is within brackets, and behind a percent sign, is not looked at any closer."""
+
 _CHUNKED = (b"transfer-encoding", b"chunked")
 _LINE_BYTES = 4
 """Colon, space and line end of a header."""
@@ -32,6 +36,7 @@ def fault_of(method: bytes, version: str, headers: Headers, *, wants_upgrade: bo
     if (
         len(once) != len(set(once))
         or (version == "1.1" and b"host" not in once)
+        or not _HOST.fullmatch(dict(headers).get(b"host", b""))
         or method == b"CONNECT"
         or (b"transfer-encoding" in once and not (version == "1.1" and (_CHUNKED in headers)))
         or (wants_upgrade and _has_body(headers))

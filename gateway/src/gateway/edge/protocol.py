@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.edge.answers import note_answer
+from gateway.edge.answers import note_answer, without_chunks
 from gateway.edge.doorkeeper import Doorkeeper
 from gateway.edge.heads import fault_of, size_of
 from gateway.edge.refusals import HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, Refusal
@@ -19,6 +19,12 @@ from gateway.limits.addresses import ClientAddresses
 from gateway.limits.settings import Network
 
 BODY_PROGRESS_BYTES: Final = 1024
+LEFT_BYTES: Final = 16 * 1024 * 1024
+"""How much may come that is read for nothing: a body whose answer has begun, what follows an offer to upgrade.
+
+Not nothing: callers that send all before they read get to read why it was refused.
+"""
+
 PIPELINED_REQUESTS: Final = 16
 """Requests that may wait on a connection for the answer before theirs."""
 
@@ -47,6 +53,7 @@ class EdgeProtocol(HttpToolsProtocol):
         "_body_bytes",
         "_deadline",
         "_doorkeeper",
+        "_left_bytes",
         "_phase",
         "_refusal",
         "_running",
@@ -65,6 +72,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._unused_bytes = 0
         """What came since the head began, or since the last piece of the body: of neither may there be much."""
         self._body_bytes = 0
+        self._left_bytes = 0
         self._unsent = 0
         self._taken_at = inf
         self._refusal = MALFORMED
@@ -92,6 +100,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse (`asyncio.Protocol`), and refuse what is too much."""
         if self._phase == _END:
+            self._leave(len(data))
             return
         if self._phase == _NOTHING:
             self._expect_head()
@@ -126,7 +135,7 @@ class EdgeProtocol(HttpToolsProtocol):
         # Trailers come through the same callback. They are no headers, and nobody reads them.
         self.headers = []
         self._phase = _BODY
-        self._unused_bytes = self._body_bytes = 0
+        self._unused_bytes = self._body_bytes = self._left_bytes = 0
         self._deadline = self.loop.time() + self._settings.edge_body_idle_seconds
 
     def on_body(self, body: bytes) -> None:
@@ -134,6 +143,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         self._unused_bytes = 0
         super().on_body(body)
+        if self.cycle.response_started:
+            self._leave(len(body))
 
     def on_message_complete(self) -> None:
         """End the request's body (called by the parser)."""
@@ -180,6 +191,12 @@ class EdgeProtocol(HttpToolsProtocol):
         else:
             self._refuse(TOO_SLOW)
 
+    def _leave(self, size: int) -> None:
+        """Take note of bytes that nobody will look at, and end the connection if there are too many of them."""
+        self._left_bytes += size
+        if self._left_bytes > LEFT_BYTES:
+            self.transport.abort()
+
     def _expect_head(self) -> None:
         self._phase = _HEAD
         self._unused_bytes = 0
@@ -217,6 +234,8 @@ class EdgeProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         note_answer(cycle)
+        if cycle.scope["http_version"] == "1.0":
+            app = cast("Any", without_chunks(app, cycle))
         super()._start_asgi_task(cycle, app)
 
     def _unsupported_upgrade_warning(self) -> None:

@@ -1,5 +1,6 @@
 """A response that is another service's: sent on as it comes, head and body."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import structlog
@@ -84,9 +85,11 @@ class ForwardedResponse(Response):
         token = self._upstreams.token_for(self._user_id, self._target, self._thread_id)
         headers = request_headers(scope["headers"], token, request_id_of(scope))
         target = self._upstreams.pool_of(self._target).target(self._path) + _query_of(scope)
-        content = await body.open()
         try:
-            return await self._ask(scope["method"], target, headers, content, body)
+            return await self._ask(scope["method"], target, headers, await body.open(), body)
+        except asyncio.CancelledError as error:
+            # Only a stop of the gateway cancels: a caller that leaves is told by `receive`.
+            raise _problem_of(UnreachableError()) from error
         except _FAILURES as error:
             if body.failure is not None:
                 raise body.failure from error
