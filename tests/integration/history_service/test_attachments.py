@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from contracts.conversations import JsonObject
 from contracts.ids import new_id
@@ -255,12 +256,19 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(
         half_is_sent.set()
         await gone.wait()
 
+    def refusals() -> float:
+        route = "/attachments/{attachment_id}/content"
+        labels = {"service": "history-service", "method": "PUT", "route": route, "status": "422"}
+        return REGISTRY.get_sample_value("threadkeep_http_requests_total", labels) or 0
+
+    before = refusals()
     path = f"/attachments/{created.id}/content"
     request = asyncio.ensure_future(history.http.put(path, content=half(), headers=headers(ATTACHMENTS_WRITE)))
     await asyncio.wait_for(half_is_sent.wait(), 10)
     request.cancel()
     with pytest.raises((asyncio.CancelledError, httpx.TransportError)):
         await request
+    await eventually(lambda: refusals() > before, what="it is taken for the client's failure, and not for ours")
     assert files_in(folder) == []
     assert await noted(admin_database_url) == []
     with pytest.raises(HistoryError, match="content_not_found"):

@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from contracts.attachments import Attachment, AttachmentCreate, AttachmentPut
@@ -30,7 +31,7 @@ from history_service.json_route import JsonRoute
 from history_service.services.attachments import AttachmentService
 from history_service.storage.user import UserAccess
 from service_kit.openapi import raises
-from service_kit.problems import PayloadTooLargeError
+from service_kit.problems import InvalidRequestError, PayloadTooLargeError
 
 CONTENT_PATH = re.compile(r"/attachments/[^/]+/content")
 """Requests that have a limit of their own."""
@@ -108,7 +109,10 @@ async def put_content(
     attachment_id: AttachmentId, request: Request, attachments: Annotated[AttachmentService, Depends(_uploads)]
 ) -> Attachment:
     """Store the bytes: as many as were announced. The same again change nothing, others are refused (409)."""
-    return await attachments.upload(attachment_id, request.stream())
+    try:
+        return await attachments.upload(attachment_id, request.stream())
+    except ClientDisconnect as error:  # nobody's failure: nothing to log
+        raise InvalidRequestError("The request's body is incomplete.") from error
 
 
 @router.get(
