@@ -3,7 +3,20 @@
 from dataclasses import replace
 from typing import Any
 
-from agents import Agent, Model, ModelSettings, RunConfig, RunContextWrapper, Runner, Tool, TResponseInputItem
+from agents import (
+    Agent,
+    Model,
+    ModelRefusalError,
+    ModelSettings,
+    RunConfig,
+    RunContextWrapper,
+    RunErrorHandlerInput,
+    RunErrorHandlerResult,
+    RunErrorHandlers,
+    Runner,
+    Tool,
+    TResponseInputItem,
+)
 
 from agent_worker.tools.ledgered import CallTool, LedgeredTools, calls_executed_by
 from agent_worker.tools.pool import ToolPool
@@ -18,6 +31,15 @@ Answer briefly, in the user's language, in plain Markdown."""
 
 
 _CONFIG = RunConfig(tracing_disabled=True, tool_not_found_behavior="return_error_to_model")
+
+
+def _answered(refused: RunErrorHandlerInput[Any]) -> RunErrorHandlerResult:
+    """Take a refusal for the answer that it is; the recorder has it already."""
+    text = refused.error.refusal if isinstance(refused.error, ModelRefusalError) else ""
+    return RunErrorHandlerResult(final_output=text, include_in_history=False)
+
+
+_REFUSALS: RunErrorHandlers[Any] = {"model_refusal": _answered}
 
 
 class _SharedAgent(Agent[Any]):
@@ -51,7 +73,13 @@ async def run_agent(
     Raises what the SDK raises.
     """
     with calls_executed_by(call_tool):
-        result = await Runner.run(agent, model_input, max_turns=max_turns, run_config=replace(_CONFIG, model=model))
+        result = await Runner.run(
+            agent,
+            model_input,
+            max_turns=max_turns,
+            run_config=replace(_CONFIG, model=model),
+            error_handlers=_REFUSALS,
+        )
     usage = result.context_wrapper.usage
     return RunUsage(
         requests=usage.requests,

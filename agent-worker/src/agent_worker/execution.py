@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 from agent_worker import events
 from agent_worker.agent import run_agent
 from agent_worker.context import title_of, to_input, unfinished_calls
-from agent_worker.failures import DEADLINE, told_failure_of
+from agent_worker.failures import DEADLINE, EmptyAnswerError, told_failure_of
 from agent_worker.lease import Lease
 from agent_worker.models.recorded import RecordedModel
 from agent_worker.recorder import Recorder
@@ -87,6 +87,7 @@ class Execution:
             self._store,
             self._execute_call,
             on_model_asked=lambda: on_model_asked(self),
+            max_chars=settings.run_response_max_chars,
         )
 
     @property
@@ -120,7 +121,8 @@ class Execution:
             try:
                 self._log.append_run_event(self._event("run.in_progress"))
                 if self._run.attempt > 1:
-                    self._taking_over = asyncio.create_task(take_over(self._claim, self._log, self._resources.redis))
+                    correction = take_over(self._claim, self._log, self._resources.redis, self._recorder.done_calls)
+                    self._taking_over = asyncio.create_task(correction)
                     stack.push_async_callback(cancel, self._taking_over)
                 else:
                     self._log.append(events.progress(THINKING))
@@ -170,13 +172,16 @@ class Execution:
             call.id: await self._recorder.resume_call(message.id, call)
             for message, call in unfinished_calls(self._claim.context, self._run.id)
         }
-        return await run_agent(
+        usage = await run_agent(
             self._resources.agent,
             RecordedModel(self._resources.model, self._recorder),
             self._call_tool,
             to_input(self._claim.context, finished),
             max_turns=self._settings.run_max_turns,
         )
+        if not self._recorder.has_answer and all(message.run_id != self._run.id for message in self._claim.context):
+            raise EmptyAnswerError
+        return usage
 
     async def _end(
         self, status: TerminalStatus, *, usage: RunUsage | None = None, error: RunError | None = None

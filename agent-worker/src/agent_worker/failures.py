@@ -2,15 +2,21 @@
 
 import structlog
 from agents.exceptions import MaxTurnsExceeded
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AuthenticationError, RateLimitError
+from openai import APIConnectionError, APIError, APITimeoutError, AuthenticationError, RateLimitError
 
 from agent_worker.models.recorded import ModelFailedError
+from agent_worker.recorder import ResponseTooLongError
 from agent_worker.tools.pool import ToolsUnreachableError
 from contracts.runs import RunError
 
 log = structlog.get_logger(__name__)
 
 DEADLINE = RunError(code="deadline", message="The answer took too long and was stopped. Please try again.")
+
+
+class EmptyAnswerError(Exception):
+    """The model has neither said nor called anything."""
+
 
 _KNOWN: tuple[tuple[type[Exception], RunError], ...] = (
     (MaxTurnsExceeded, RunError(code="max_turns", message="The answer needed too many steps and was stopped.")),
@@ -21,8 +27,10 @@ _KNOWN: tuple[tuple[type[Exception], RunError], ...] = (
         AuthenticationError,
         RunError(code="model_key_refused", message="The model refuses the configured key.", allow_retry=False),
     ),
-    (APIStatusError, RunError(code="model_error", message="The model answered with an error. Please try again.")),
+    (APIError, RunError(code="model_error", message="The model answered with an error. Please try again.")),
     (ModelFailedError, RunError(code="model_error", message="The model broke off its answer. Please try again.")),
+    (ResponseTooLongError, RunError(code="answer_too_long", message="The answer grew too long and was stopped.")),
+    (EmptyAnswerError, RunError(code="empty_answer", message="The model gave no answer. Please try again.")),
     (ToolsUnreachableError, RunError(code="tools_unreachable", message="The tools cannot be reached. Try again.")),
 )
 

@@ -1,7 +1,7 @@
 """One connection to Redis writes the event logs of all of a worker's runs, those due together in one exchange."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any, cast
@@ -63,11 +63,19 @@ class LogWriter:
                 await self._exchange(calls)
             except RedisError as error:
                 log.warning("run_logs_write_failed", runs=len(calls), error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._due = calls.fromkeys(calls) | self._due
-                self._is_due.set()
+                await self._write_again_later(calls)
+            except Exception:
+                # It writes for all runs: without it none would be heard any more. What is left to read is unknown.
+                log.exception("run_logs_write_crashed", runs=len(calls))
+                await self._connection.disconnect(nowait=True)
+                await self._write_again_later(calls)
             if self._interval is None:
                 self._begin_interval()
+
+    async def _write_again_later(self, logs: Iterable[RunLog]) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        self._due = dict.fromkeys(logs) | self._due
+        self._is_due.set()
 
     async def _exchange(self, calls: dict[RunLog, Arguments]) -> None:
         """Send all calls, then take their answers, in order. Raises RedisError if the connection fails."""

@@ -28,11 +28,17 @@ MAX_ARGUMENTS_LENGTH = 200_000
 MAX_ARGUMENTS_DEPTH = 32
 """Far more than a tool takes, and less than the history-service refuses in a request (413, 422)."""
 
+DEFAULT_MAX_CHARS = 500_000
+
 Store = Callable[[list[ItemPut]], Awaitable[None]]
 """Stores items under the run's fence, or raises."""
 
 Execute = Callable[[ToolCall], Awaitable[ToolCall]]
 """Executes a call and returns it with its output and final status."""
+
+
+class ResponseTooLongError(Exception):
+    """The model says more in one response than is stored."""
 
 
 @dataclass
@@ -58,34 +64,57 @@ class Recorder:
         execute: Execute,
         *,
         on_model_asked: Callable[[], None] = lambda: None,
+        max_chars: int = DEFAULT_MAX_CHARS,
     ) -> None:
+        """`max_chars` bounds a response; see `Settings.run_response_max_chars`."""
         self._thread_id = thread_id
         self._log = log
         self._store = store
         self._execute = execute
         self._on_model_asked = on_model_asked
+        self._max_chars = max_chars
+        self._chars_left = max_chars
         self._texts: dict[int, _Text] = {}
         self._calls: dict[str, tuple[str, ToolCall]] = {}
         self._unshown: list[str] = []
         self._begun: set[str] = set()
+        self.done_calls: set[str] = set()
+        """Items of the tool calls that were shown as done."""
         self.tools: Mapping[str, bool] = {}
         """Names of the known tools, each with whether it only reads."""
 
     def model_asked(self) -> None:
         """The model is asked for a response."""
+        self._chars_left = self._max_chars
         self._on_model_asked()
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether the model has said or called anything."""
+        return bool(self._texts or self._calls)
+
     def text_delta(self, output_index: int, delta: str) -> None:
-        """The model says more in the message at `output_index` of its response."""
+        """The model says more in the message at `output_index` of its response.
+
+        Raises ResponseTooLongError when it has taken as much as there is room for.
+        """
+        if not delta:
+            return
         message = self._texts.get(output_index)
         if message is None:
             message = self._start_text(output_index)
-        text = _writable(delta)
+        text = _writable(delta[: self._chars_left])
         message.parts.append(text)
         self._log.append_text(message.item_id, text)
+        if len(delta) > self._chars_left:
+            raise ResponseTooLongError
+        self._chars_left -= len(delta)
 
     async def response_completed(self, output: Sequence[TResponseOutputItem]) -> None:
-        """Take in a whole model response; if it calls tools, store its text and their intents."""
+        """Take in a whole model response; if it calls tools, store its text and their intents.
+
+        Raises ResponseTooLongError and what storing raises.
+        """
         for index, item in enumerate(output):
             if isinstance(item, ResponseOutputMessage) and index not in self._texts and (text := _text_of(item)):
                 self.text_delta(index, text)
@@ -93,8 +122,11 @@ class Recorder:
         if not calls:
             return
         recorded = [(new_id("msg"), call) for call in _with_ids_of_their_own(map(self._intent, calls))]
+        puts = [*self._text_puts(), *(self._call_put(item_id, call) for item_id, call in recorded)]
+        if sum(len(put.model_dump_json()) for put in puts) > self._max_chars:
+            raise ResponseTooLongError
         self._calls.update({call.id: (item_id, call) for item_id, call in reversed(recorded)})
-        await self._store([*self._text_puts(), *(self._call_put(item_id, call) for item_id, call in recorded)])
+        await self._store(puts)
         self._publish_texts()
         for item_id, call in recorded:
             self._log.append(events.item_added(events.tool_item(item_id, self._thread_id, call)))
@@ -168,6 +200,7 @@ class Recorder:
 
     def _publish_result(self, item_id: str, call: ToolCall) -> None:
         item = events.tool_item(item_id, self._thread_id, call)
+        self.done_calls.add(item_id)
         if item_id in self._begun:
             self._log.append(events.widget_updated(item_id, item["widget"]))
         self._log.append(events.item_done(item))

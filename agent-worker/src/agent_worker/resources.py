@@ -17,6 +17,7 @@ from agent_worker.settings import Settings
 from agent_worker.tools.pool import ToolPool
 from history_client.worker import WorkerHistoryClient
 from service_kit.internal_tokens import TokenSigner
+from service_kit.redis_connections import notice_resets
 from service_kit.service_client import open_service
 
 REDIS_TIMEOUT_SECONDS = 2.0
@@ -48,6 +49,8 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
     no_retry = Retry(NoBackoff(), 0)
     redis = Redis.from_url(settings.redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS, retry=no_retry)
     wake_redis = Redis.from_url(settings.redis_url, socket_timeout=None, retry=no_retry)
+    for client in (redis, wake_redis):
+        notice_resets(client.connection_pool)
     tools = ToolPool(
         f"{settings.tools_url}/mcp",
         size=settings.tool_connections,

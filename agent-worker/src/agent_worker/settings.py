@@ -33,6 +33,10 @@ class Settings(ServiceSettings):
     run_max_turns: int = Field(default=128, ge=1)
     """Model requests in one run."""
 
+    run_response_max_chars: int = Field(default=500_000, ge=1)
+    """Characters of one response of the model, its tool calls included; a run that hears more fails. Up to six times as
+    many bytes are sent to the history-service in one request, which takes MAX_BODY_BYTES of it."""
+
     relay_flush_ms: float = Field(default=40.0, ge=0)
     """Text is sent at once, then at most this often."""
 

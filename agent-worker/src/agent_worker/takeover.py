@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -86,11 +86,12 @@ async def earlier_frames(redis: Redis, run_id: str, attempt: int) -> list[bytes]
     return [fields[EVENT_FIELD.encode()] for _, fields in entries]
 
 
-async def take_over(claim: Claim, run_log: RunLog, redis: Redis) -> None:
+async def take_over(claim: Claim, run_log: RunLog, redis: Redis, done: Collection[str] = ()) -> None:
     """Correct what the readers see, as soon as Redis lets us.
 
     First this attempt has to have written: only then is it certain that the older ones, which may still live, add
-    nothing to what is read here.
+    nothing to what is read here. Items that this attempt itself has shown to their end meanwhile, `done`, stay as they
+    are: the claim tells of them as they were.
     """
     await run_log.wait_for_fence()
     while True:
@@ -101,4 +102,6 @@ async def take_over(claim: Claim, run_log: RunLog, redis: Redis) -> None:
             log.warning("run_log_read_failed", error=type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
     own = [message for message in claim.context if message.run_id == claim.run.id]
-    run_log.append(*corrections(shown_items(frames), own, claim.conversation.id))
+    shown = shown_items(frames)
+    shown.finished.update(done)
+    run_log.append(*corrections(shown, own, claim.conversation.id))

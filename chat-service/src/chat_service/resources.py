@@ -26,6 +26,7 @@ from contracts.runs import Run
 from history_client import HistoryClient, UserHistory
 from service_kit.health import ReadinessCheck
 from service_kit.internal_tokens import TokenSigner
+from service_kit.redis_connections import notice_resets
 from service_kit.service_client import open_service
 
 SERVICE = "chat-service"
@@ -77,6 +78,7 @@ def create_redis(url: str) -> Redis:
         max_connections=REDIS_CONNECTIONS,
         timeout=REDIS_ANSWER_SECONDS,
     )
+    notice_resets(pool)
     return Redis.from_pool(pool)
 
 

@@ -19,6 +19,7 @@ from gateway.identity.tokens import PublicTokenVerifier
 from gateway.limits.guard import Guard
 from gateway.settings import Settings
 from service_kit.http import create_http_client
+from service_kit.redis_connections import notice_resets
 
 REDIS_CONNECT_SECONDS = 0.5
 REDIS_ANSWER_SECONDS = 1.0
@@ -41,6 +42,7 @@ async def open_redis(url: str) -> AsyncGenerator[Redis]:
         max_connections=REDIS_CONNECTIONS,
         timeout=REDIS_ANSWER_SECONDS,
     )
+    notice_resets(pool)
     redis = Redis.from_pool(pool)
     try:
         yield redis

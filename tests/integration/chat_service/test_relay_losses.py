@@ -183,6 +183,53 @@ async def test_a_gap_that_the_log_does_not_cover_is_filled_with_stored_items(ben
     assert received[:4] == [delta("one"), done("msg_1", "one"), done("msg_2", "two"), added("msg_3")]
 
 
+@pytest.mark.parametrize("comes", ["before", "after"])
+async def test_a_hole_in_the_log_is_filled_with_stored_items(bench: RelayBench, comes: str) -> None:
+    """Redis came back with older data, and the worker went on."""
+    record = OneRun()
+    worker = RunPublisher(bench.redis, record.run_id)
+    client = bench.client(record) if comes == "before" else None
+    await worker.publish(added("msg_1"), text_of("msg_1", "o"))
+    if client is not None:
+        await client.until(b'"o"')
+    worker.skip(3)
+    record.stored = [item("msg_1", "one")]
+    await worker.publish(text_of("msg_2", "middle"))
+    received = await follow_a_loss(bench, worker, record, client or bench.client(record))
+    assert received == [
+        added("msg_1"),
+        text_of("msg_1", "o"),
+        done("msg_1", "one"),
+        done("msg_2", "two"),
+        added("msg_3"),
+        text_of("msg_3", "three"),
+        done("msg_3", "three"),
+        {"type": "run.completed", "run_id": record.run_id, "attempt": 1},
+    ]
+
+
+async def test_a_newer_attempt_in_the_log_is_no_loss(bench: RelayBench) -> None:
+    record = OneRun()
+    record.is_down = True
+    worker = RunPublisher(bench.redis, record.run_id)
+    await worker.publish(delta("one"))
+    worker.begin_attempt()
+    await worker.publish(delta("two"))
+    await worker.publish_run_event("run.completed")
+    assert await bench.client(record).finish() == worker.output
+
+
+async def test_nothing_follows_the_end(bench: RelayBench) -> None:
+    """A correction that waited for Redis can come behind it."""
+    record = OneRun()
+    worker = RunPublisher(bench.redis, record.run_id)
+    await worker.publish_run_event("run.completed")
+    end = worker.output
+    await worker.publish(added("msg_1"), done("msg_1", "one"))
+    record.stored = [item("msg_1", "one")]
+    assert await bench.client(record).finish() == end
+
+
 async def test_a_finished_run_whose_log_is_gone_ends_at_once(bench: RelayBench) -> None:
     record = OneRun()
     record.end("cancelled")

@@ -19,6 +19,7 @@ async def test_readers_that_begin_together_spread_their_questions_over_the_lease
         inquiry.prove(began, LEASE_SECONDS)
         inquiry.hasten(LEASE_SECONDS)
         assert began <= inquiry.next_at <= began + LEASE_SECONDS
-        asked_in[int((inquiry.next_at - began) / LEASE_SECONDS * 4)] += 1
+        # Time goes on since they began: the latest ask at the very end.
+        asked_in[min(3, int((inquiry.next_at - began) / LEASE_SECONDS * 4))] += 1
     # 100 in each quarter of it, and 60 or fewer once in 100,000 times.
     assert min(asked_in) > 60, asked_in

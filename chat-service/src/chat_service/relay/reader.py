@@ -219,10 +219,15 @@ class RunReader:
         while not self._ended:
             cursor = self._passage.cursor
             page = await self._log.page(self._record.run_id, cursor, seconds=self._limits.log_seconds)
-            if page and not self._passage.is_continued_by(page[0].cursor):
-                await self._recover(page[0].cursor)
             frames = list[bytes]()
-            for entry in page:
+            for place, entry in enumerate(page):
+                if self._passage.is_over:
+                    break
+                # Behind others, the first of an attempt is what its worker wrote next: it has seen what was there.
+                if not (place and entry.cursor.seq == 1) and not self._passage.is_continued_by(entry.cursor):
+                    await self._write(frames)
+                    frames.clear()
+                    await self._recover(entry.cursor)
                 self._passage.take_logged(entry.cursor, entry.frame, frames)
             if self._passage.cursor != cursor:
                 await self._write(frames)
