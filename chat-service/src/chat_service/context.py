@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chat_service.services.tool_outputs import ToolOutput
 from contracts.conversations import ConversationPut
 from contracts.runs import Run
 from history_client import UserHistory
@@ -25,8 +26,8 @@ class ChatContext:
     retry_after: str | None = None
     """The message that shall be answered anew: what follows it goes when the new run comes, not before."""
 
-    run_id: str | None = None
-    """The id of the run to create, if a repeated request shall find the run of the first; else a new one."""
+    tool_output: ToolOutput | None = None
+    """What a client's tool gave: stored with the run that answers it."""
 
     run: Run | None = None
     """The run whose events follow the SDK's own; None while there is none."""

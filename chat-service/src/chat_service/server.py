@@ -24,7 +24,7 @@ from chatkit.types import (
 from chat_service.context import ChatContext
 from chat_service.errors import UnknownActionError
 from chat_service.services.runs import RunNotices
-from chat_service.services.tool_outputs import store_output
+from chat_service.services.tool_outputs import output_of
 from chat_service.store import HistoryStore, in_utc
 from contracts.feedback import MAX_FEEDBACK_ITEMS
 from service_kit.problems import InvalidRequestError
@@ -70,8 +70,13 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
         """Make sure that a run exists; a user message came with its own."""
         try:
             if context.run is None:
+                output = context.tool_output
                 created = await self._runs.start(
-                    context.history, thread.id, run_id=context.run_id, retry_after=context.retry_after
+                    context.history,
+                    thread.id,
+                    item=output and output.call,
+                    run_id=output and output.run_id,
+                    retry_after=context.retry_after,
                 )
                 context.run = created.run
         except Exception as error:
@@ -114,10 +119,9 @@ class ThreadkeepServer(ChatKitServer[ChatContext]):
     async def _answer_tool_output(
         self, params: ThreadAddClientToolOutputParams, context: ChatContext
     ) -> AsyncGenerator[bytes, None]:
-        """Do what the SDK does, but so that the request can be repeated: it has one run, whatever came in between."""
+        """Do what the SDK does, but so that output and run are stored together, and the request can be repeated."""
         thread = await self.store.load_thread(params.thread_id, context=context)
-        context.run_id = await store_output(context.history, thread.id, params.result)
-        await self._cleanup_pending_client_tool_call(thread, context)
+        context.tool_output = await output_of(context.history, thread.id, params.result)
         async for event in self._process_events(thread, context, lambda: self.respond(thread, None, context)):
             yield b"data: " + self._serialize(event) + b"\n\n"
 

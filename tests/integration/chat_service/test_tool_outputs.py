@@ -1,4 +1,4 @@
-"""What a client's tool gives: stored, and answered by one run, whatever comes between the two."""
+"""What a client's tool gives: stored and answered by one run, however often it comes."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -53,21 +53,28 @@ async def run_ids(system: System, item: JsonObject) -> list[str]:
     return [run.id for run in (await system.history_of().list_runs(item["thread_id"])).data[1:]]
 
 
-async def test_an_output_that_was_stored_without_its_run_gets_it_when_it_comes_again(
-    system: System, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_stored", [False, True])
+async def test_an_output_that_was_not_acknowledged_is_stored_with_its_run_or_not_at_all(
+    system: System, monkeypatch: pytest.MonkeyPatch, is_stored: bool
 ) -> None:
-    async def fail(*_: Any) -> None:
+    create = UserHistory.create_run
+
+    async def fail(*arguments: Any) -> None:
+        if is_stored:
+            await create(*arguments)
         raise HistoryUnavailableError("upstream_unavailable", "It does not answer.")
 
     item = await begin_call(system)
     with monkeypatch.context() as broken:
         broken.setattr(UserHistory, "create_run", fail)
         assert code_of(await give(system, item, PICKED)) == (503, "upstream_unavailable")
+    answered = {**item, "status": "completed", "output": PICKED}
     stored = await system.history_of().get_item(item["thread_id"], item["id"])
-    assert (stored, await run_ids(system, item)) == ({**item, "status": "completed", "output": PICKED}, [])
+    assert (stored, len(await run_ids(system, item))) == ((answered, 1) if is_stored else (item, 0))
 
     again = await give(system, item, PICKED)
     assert await run_ids(system, item) == [again.headers["x-run-id"]]
+    assert await system.history_of().get_item(item["thread_id"], item["id"]) == answered
     assert (await system.worker.claim()).run_id == again.headers["x-run-id"]
 
 

@@ -1,6 +1,7 @@
-"""What a client's tool gave: stored in its call, and answered by one run, however often the request comes."""
+"""What a client's tool gave: stored with the one run that answers it, however often the request comes."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from chat_service.errors import ItemConflictError
@@ -8,21 +9,24 @@ from contracts.conversations import JsonObject
 from history_client import UserHistory
 
 
-async def store_output(history: UserHistory, thread_id: str, output: Any) -> str:
-    """Store the output of the call that the thread ends with; returns the id of the run that shall answer it.
+@dataclass(frozen=True)
+class ToolOutput:
+    """A call of a client's tool with its output, and the id of the run that shall answer it."""
 
-    A call that has this very output already stays as it is: its request came before, and may have gone no further.
-    Raises HistoryError, and ItemConflictError if there is no such call, or it has got another output.
+    call: JsonObject
+    run_id: str
+
+
+async def output_of(history: UserHistory, thread_id: str, output: Any) -> ToolOutput:
+    """Return the call that the thread ends with, with this output; the history-service refuses a second, other one.
+
+    Raises HistoryError, and ItemConflictError if there is no such call.
     """
     newest = (await history.list_items(thread_id, limit=1, order="desc")).data
     if not newest or newest[0].get("type") != "client_tool_call":
         raise ItemConflictError()
     call = newest[0]
-    if call.get("status", "pending") == "pending":
-        await history.put_item(thread_id, call["id"], {**call, "status": "completed", "output": output})
-    elif call.get("output") != output:
-        raise ItemConflictError()
-    return _run_id_of(call)
+    return ToolOutput({**call, "status": "completed", "output": output}, _run_id_of(call))
 
 
 def _run_id_of(call: JsonObject) -> str:
