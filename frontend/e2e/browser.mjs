@@ -32,14 +32,22 @@ export function watchPolicy(context) {
   return violations;
 }
 
-/** Fills the sign-up form as a person that nobody has been before, and arrives at the dashboard. */
+/** Fills the sign-up form as a person that nobody has been before, and arrives at the dashboard; returns the address. */
 export async function signUp(page, name = "Sample Visitor") {
+  const email = `story-${crypto.randomUUID()}@example.com`;
   await page.goto(`${BASE_URL}/sign-up`);
   await page.getByLabel("Name").fill(name);
-  await page.getByLabel("Email").fill(`story-${crypto.randomUUID()}@example.com`);
+  await page.getByLabel("Email").fill(email);
   await page.getByLabel("Password").fill(PASSWORD);
   await page.getByRole("button", { name: "Create account" }).click();
   await page.waitForURL(`${BASE_URL}/dashboard`);
+  return email;
+}
+
+export async function signOut(page) {
+  await page.getByTestId("user-menu").click();
+  await page.getByTestId("sign-out").click();
+  await page.waitForURL((url) => url.pathname === "/sign-in");
 }
 
 /** Opens the chat and waits until messages can be sent. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answered, BASE_URL, launch, openChat, say, signUp, TIMEOUT_MS, watchPolicy } from "./browser.mjs";
+import { answered, BASE_URL, launch, openChat, PASSWORD, say, signOut, signUp, TIMEOUT_MS, watchPolicy } from "./browser.mjs";
 
 const MESSAGE = "Add a task to buy milk";
 
@@ -39,6 +39,7 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
   const answer = chat.locator(".item-assistant .markdown").last();
   let text = "";
   let list;
+  let email;
   /** Names a step in the report; the first one that fails ends the story. */
   const step = async (name, run) => {
     t.diagnostic(name);
@@ -50,7 +51,9 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     await page.waitForURL((url) => url.pathname === "/sign-in");
   });
 
-  await step("signs up", () => signUp(page));
+  await step("signs up", async () => {
+    email = await signUp(page);
+  });
 
   await step("opens the list in another tab", async () => {
     list = await page.context().newPage();
@@ -112,10 +115,40 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     assert.equal(await scheme(), wasDark ? "light" : "dark");
   });
 
+  await step("finds what was said in another tab when this one is looked at again", async () => {
+    await list.goto(page.url());
+    await list.locator(".bubble").first().waitFor();
+    await say(list, "/words 2");
+    // Without a screen, every page has the focus all the time.
+    await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+    await chat.locator(".bubble").filter({ hasText: "/words 2" }).waitFor();
+  });
+
+  await step("signs out in another tab, and is led back without losing what was being written", async () => {
+    await signOut(list);
+    await say(page, "/words 3");
+    const [signIn] = await Promise.all([page.waitForEvent("popup"), page.getByTestId("session-ended").getByRole("link").click()]);
+    await signIn.getByLabel("Email").fill(email);
+    await signIn.getByLabel("Password").fill("not my password");
+    await signIn.getByRole("button", { name: "Sign in" }).click();
+    await signIn.getByText("Invalid email or password").waitFor();
+    await signIn.locator("input[name=password]:focus").fill(PASSWORD);
+    await signIn.getByRole("button", { name: "Sign in" }).click();
+    await signIn.waitForURL(`${BASE_URL}/dashboard`);
+    await page.getByRole("button", { name: "Retry" }).click();
+    await answer.filter({ hasText: /^1 2 3$/ }).waitFor();
+    await page.getByTestId("session-ended").waitFor({ state: "detached" });
+    await answered(page);
+  });
+
+  await step("gets a message back that is too long, and can shorten it", async () => {
+    await say(page, "x".repeat(1_100_000));
+    await chat.getByRole("alert").waitFor();
+    assert.equal((await page.getByLabel("Message", { exact: true }).inputValue()).length, 1_100_000);
+  });
+
   await step("signs out, and the dashboard is closed again", async () => {
-    await page.getByTestId("user-menu").click();
-    await page.getByTestId("sign-out").click();
-    await page.waitForURL((url) => url.pathname === "/sign-in");
+    await signOut(page);
     await page.goto(`${BASE_URL}/dashboard`);
     await page.waitForURL((url) => url.pathname === "/sign-in");
   });

@@ -26,6 +26,9 @@ def use_suitable_python() -> None:
 
 if __name__ == "__main__":
     use_suitable_python()
-    from bootstrap.commands import main
+    try:
+        from bootstrap.commands import main
+    except KeyboardInterrupt:
+        sys.exit(130)
 
     sys.exit(main(sys.argv[1:]))

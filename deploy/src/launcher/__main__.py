@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,4 +34,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Until it listens for Ctrl-C itself, the launcher has nothing to stop, and nothing to say about it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))

@@ -32,6 +32,8 @@ export class Conversation {
   private waiting = new AbortController();
   private turn: AbortController | null = null;
   private unsent: UserMessageInput | null = null;
+  /** The thread that should be here and could not be loaded or followed: before anything else it is loaded again. */
+  private missed: string | null = null;
   /** The last event that was seen of the run in `current`. */
   private cursor: string | null = null;
   private loadingOlder = false;
@@ -61,29 +63,20 @@ export class Conversation {
 
   /** Loads a thread and its newest items, and waits for its answer when one is being made. */
   async open(threadId: string): Promise<void> {
-    this.reset();
-    const { signal } = this.scope;
-    this.update({ ...EMPTY_STATE, activity: "loading" });
-    this.events.threadChanged(threadId);
-    this.events.loadStarted(threadId);
-    try {
-      await this.load(threadId, signal);
-    } catch (cause) {
-      if (!signal.aborted) this.fail(errorOf(cause), false);
-    } finally {
-      this.events.loadEnded(threadId);
-    }
-    if (!signal.aborted && this.threadId === threadId) await this.resume(threadId);
+    if (await this.loadAnew(threadId)) await this.resume(threadId);
   }
 
-  /** Asks the server for the newest state of this thread. */
+  /** Asks the server for the newest state of this thread. What went wrong, or was not sent, stays to be seen. */
   async refresh(): Promise<void> {
     const { threadId, scope } = this;
-    if (threadId !== null && this.current.activity === "idle") await this.load(threadId, scope.signal);
+    const { activity, failure, pending } = this.current;
+    if (threadId === null || activity !== "idle" || failure !== null || pending !== null) return;
+    if (await this.load(threadId, scope.signal)) await this.resume(threadId);
   }
 
   /** Sends a user message. Resolves when the server has taken it; raises when it has not. */
   async send(input: UserMessageInput): Promise<void> {
+    if (this.missed !== null && !(await this.loadAnew(this.missed))) throw new Error(this.current.failure?.message);
     const { threadId } = this;
     this.unsent = input;
     this.update(withPending(this.current, input, new Date().toISOString()));
@@ -96,7 +89,8 @@ export class Conversation {
 
   /** Answers the last user message again; a message that never reached the server is sent again. */
   async retry(): Promise<void> {
-    const { threadId, unsent } = this;
+    const { threadId, unsent, missed } = this;
+    if (missed !== null) return this.open(missed);
     if (this.current.pending !== null && unsent !== null) return this.send(unsent);
     const question = lastUserMessage(this.current.items);
     if (threadId === null || question === null) return;
@@ -155,6 +149,7 @@ export class Conversation {
     this.scope = new AbortController();
     this.turn = null;
     this.unsent = null;
+    this.missed = null;
     this.cursor = null;
     // A page of the thread that was left may still be on its way.
     this.loadingOlder = false;
@@ -165,20 +160,49 @@ export class Conversation {
     this.events.changed(state);
   }
 
+  /** A message that will never be taken as it is does not stay. */
   private fail(error: Error, allowRetry: boolean): void {
-    this.update({ ...this.current, activity: "idle", runId: null, progress: null, failure: { message: error.message, allowRetry } });
+    const { current } = this;
+    const pending = allowRetry ? current.pending : null;
+    this.update({ ...current, activity: "idle", runId: null, progress: null, pending, failure: { message: error.message, allowRetry } });
     this.events.error(error);
   }
 
-  private async load(threadId: string, signal: AbortSignal): Promise<void> {
+  private miss(threadId: string, cause: unknown): void {
+    const error = errorOf(cause);
+    if (mayRetry(error)) this.missed = threadId;
+    this.fail(error, mayRetry(error));
+  }
+
+  /** Leaves the thread that is here and loads another; tells whether that is here now. */
+  private async loadAnew(threadId: string): Promise<boolean> {
+    this.reset();
+    const { signal } = this.scope;
+    this.update({ ...EMPTY_STATE, activity: "loading" });
+    this.events.threadChanged(threadId);
+    this.events.loadStarted(threadId);
+    try {
+      return await this.load(threadId, signal);
+    } catch (cause) {
+      if (!signal.aborted) this.miss(threadId, cause);
+      return false;
+    } finally {
+      this.events.loadEnded(threadId);
+    }
+  }
+
+  /** Loads the thread; tells whether it is shown. What has begun in the meantime is not disturbed. */
+  private async load(threadId: string, signal: AbortSignal): Promise<boolean> {
+    const { activity } = this.current;
     const thread = await this.api.call("threads.get_by_id", { thread_id: threadId }, signal);
     // The thread comes with its first items; the page shows the last ones.
     const newest = thread.items.has_more
       ? await this.api.call("items.list", { thread_id: threadId, limit: NEWEST_PAGE_SIZE, order: "desc" }, signal)
       : { data: [...thread.items.data].reverse(), has_more: false, after: null };
-    if (signal.aborted) return;
+    if (signal.aborted || this.current.activity !== activity) return false;
     const { items: _items, ...metadata } = thread;
     this.update({ ...withNewestPage(this.current, newest), thread: metadata, activity: "idle" });
+    return true;
   }
 
   /** After loading: is somebody still working on the answer? */
@@ -291,7 +315,7 @@ export class Conversation {
       });
       if (!signal.aborted) this.settle(threadId, result);
     } catch (cause) {
-      if (!signal.aborted) this.fail(errorOf(cause), false);
+      if (!signal.aborted) this.miss(threadId, cause);
     }
   }
 

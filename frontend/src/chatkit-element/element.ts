@@ -178,9 +178,13 @@ export class ThreadkeepChatKit extends HTMLElement implements Omit<OpenAIChatKit
     return this.conversation;
   }
 
-  /** What went wrong is shown in the conversation, and told to the page by an event. */
+  /** What went wrong is shown in the conversation, and told to the page by an event. What is not shown there to be sent
+   * again goes back to the field. */
   private sendQuietly(params: SendParams): void {
-    this.sendUserMessage(params).catch(() => undefined);
+    this.sendUserMessage(params).catch(() => {
+      const { composer } = this.shell;
+      if (this.state.pending === null && composer.value === "") composer.value = params.text ?? "";
+    });
   }
 
   private async runAction(action: ActionConfig, item: WidgetItem): Promise<void> {

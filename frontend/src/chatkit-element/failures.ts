@@ -6,8 +6,8 @@ import type { Failure } from "./reducer";
 
 export const NO_ANSWER = "This message has no answer yet.";
 const LOST_BEFORE_SENT = "The connection was lost before the message arrived.";
-/** Asking again will not change these. */
-const FINAL_STATUSES: readonly number[] = [401, 403, 404];
+/** Asking again will not change these. After 401 it will, for who has signed in again. */
+const FINAL_STATUSES: readonly number[] = [400, 403, 404, 413, 422];
 
 /** Any raised value as an error with a text that can be shown. */
 export function errorOf(cause: unknown): Error {

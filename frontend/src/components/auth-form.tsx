@@ -82,15 +82,18 @@ export function AuthForm({ mode, target }: { mode: Mode; target: string }) {
 
   async function onSubmit(event: FormEvent<HTMLFormElement>): Promise<void> {
     event.preventDefault();
+    const form = event.currentTarget;
     setBusy(true);
     setFailure(null);
-    const problem = await submit(mode, new FormData(event.currentTarget));
+    const problem = await submit(mode, new FormData(form));
     if (problem === null) {
       window.location.assign(target);
       return;
     }
     setFailure(problem);
     setBusy(false);
+    // The button had the focus, and lost it when it was disabled.
+    form.querySelector<HTMLInputElement>("[name=password]")?.focus();
   }
 
   return (

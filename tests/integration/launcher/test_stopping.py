@@ -25,6 +25,14 @@ async def test_a_stop_signal_ends_everything_in_reverse_order(project: Path, num
         assert not list((project / ".data" / "pids").iterdir())
 
 
+async def test_ctrl_c_before_anything_was_started_is_no_failure(project: Path) -> None:
+    # What the launcher imports, interrupting it there.
+    (project / "asyncpg.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    async with launched(project) as launcher, asyncio.timeout(20):
+        assert await launcher.process.wait() == -signal.SIGINT
+        assert not launcher.output
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the watchdog does it: see its own test")
 async def test_kill_9_of_the_launcher_leaves_no_process(project: Path) -> None:
     async with launched(project) as launcher:

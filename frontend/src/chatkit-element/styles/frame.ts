@@ -8,10 +8,10 @@ export const FRAME_STYLES = /* css */ `
   --surface-soft: color-mix(in srgb, var(--text) 5%, var(--surface));
   --surface-hover: color-mix(in srgb, var(--text) 8%, var(--surface));
   --text-soft: color-mix(in srgb, var(--text) 66%, var(--surface));
-  --text-faint: color-mix(in srgb, var(--text) 56%, var(--surface));
+  --text-faint: color-mix(in srgb, var(--text) 62%, var(--surface));
   --line: color-mix(in srgb, var(--text) 11%, var(--surface));
   --line-strong: color-mix(in srgb, var(--text) 22%, var(--surface));
-  --accent-ink: color-mix(in srgb, var(--accent) 45%, #00240b);
+  --accent-ink: color-mix(in srgb, var(--accent) 42%, #00240b);
   --success: #0a7a30;
   --success-soft: color-mix(in srgb, var(--accent) 24%, var(--surface));
   --warning: #8a5a00;
@@ -115,7 +115,7 @@ button { font: inherit; color: inherit; cursor: pointer; }
 .thread .small { opacity: 0; }
 .thread:hover .small, .thread .small:focus-visible, .thread.is-deleting .small { opacity: 1; }
 @media (hover: none) { .thread .small { opacity: 1; } }
-.thread.is-deleting .small:last-child { background: var(--danger); color: #fff; }
+.thread.is-deleting .small:last-child { background: var(--danger); color: var(--surface); }
 .thread.is-renaming .thread-open, .thread.is-renaming .small { display: none; }
 .thread-form { flex: 1; padding: 5px 4px; }
 .thread-rename { width: 100%; padding: 6px 10px; border: 1px solid var(--line-strong); border-radius: 8px; background: var(--surface); color: inherit; font: inherit; }

@@ -31,6 +31,8 @@ export class HistoryPanel {
   private after: string | null = null;
   private current: string | null = null;
   private loading = new AbortController();
+  /** What had the focus when the list was opened over it. */
+  private opener: Element | null = null;
 
   constructor(
     private readonly api: () => ApiClient | null,
@@ -54,7 +56,9 @@ export class HistoryPanel {
 
   async open(currentThread: string | null): Promise<void> {
     this.current = currentThread;
+    this.opener = (this.element.getRootNode() as Document | ShadowRoot).activeElement;
     show(this.element, true);
+    this.cover(true);
     this.closeButton.focus();
     await this.load(true);
   }
@@ -62,6 +66,20 @@ export class HistoryPanel {
   close(): void {
     this.loading.abort();
     show(this.element, false);
+    this.cover(false);
+    (this.opener as HTMLElement | null)?.focus();
+  }
+
+  /** What lies under the list is out of reach, but for what is read out. */
+  private cover(covered: boolean): void {
+    for (const other of this.element.parentElement?.children ?? []) {
+      if (other !== this.element && !other.hasAttribute("aria-live")) other.toggleAttribute("inert", covered);
+    }
+  }
+
+  /** Keeps the focus in the list when what had it has gone. */
+  private focusRow(row: Element | null | undefined): void {
+    (row?.querySelector<HTMLElement>(".thread-open") ?? this.closeButton).focus();
   }
 
   private async load(fromStart: boolean): Promise<void> {
@@ -75,7 +93,9 @@ export class HistoryPanel {
     try {
       const after = fromStart || this.after === null ? {} : { after: this.after };
       const page = await api.call("threads.list", { limit: PAGE_SIZE, order: "desc", ...after }, signal);
-      this.list.append(...page.data.map((thread) => this.row(thread)));
+      const rows = page.data.map((thread) => this.row(thread));
+      this.list.append(...rows);
+      if (!fromStart) this.focusRow(rows[0]);
       this.after = page.after;
       show(this.more, page.has_more);
       this.say(this.list.childElementCount === 0 ? "No conversations yet." : null);
@@ -121,16 +141,17 @@ export class HistoryPanel {
   private rename(thread: ThreadMetadata, title: HTMLElement, row: HTMLElement): void {
     const input = h("input", { class: "thread-rename", attributes: { "aria-label": "New title", maxlength: "200", value: title.textContent ?? "" } });
     let finished = false;
-    const finish = (save: boolean) => {
+    const finish = (save: boolean, focused = true) => {
       // Removing the field takes the focus from it, which would finish once more.
       if (finished) return;
       finished = true;
       const text = input.value.trim();
       form.remove();
       row.classList.remove("is-renaming");
+      if (focused) this.focusRow(row);
       if (save && text !== "" && text !== title.textContent) void this.saveTitle(thread, title, text);
     };
-    const form = h("form", { class: "thread-form", on: { submit: (event) => (event.preventDefault(), finish(true)), focusout: () => finish(true) } }, input);
+    const form = h("form", { class: "thread-form", on: { submit: (event) => (event.preventDefault(), finish(true)), focusout: () => finish(true, false) } }, input);
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
@@ -162,7 +183,9 @@ export class HistoryPanel {
     }
     try {
       await this.api()?.call("threads.delete", { thread_id: thread.id });
+      const next = row.nextElementSibling ?? row.previousElementSibling;
       row.remove();
+      this.focusRow(next);
       this.actions.deleted(thread.id);
       if (this.list.childElementCount === 0) this.say("No conversations yet.");
     } catch (cause) {

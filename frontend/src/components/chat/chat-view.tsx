@@ -5,9 +5,11 @@ import { useTheme } from "next-themes";
 import { useEffect, useState } from "react";
 
 import { lastThread, rememberThread } from "@/lib/last-thread";
+import { ApiError } from "@/lib/problem";
 import { announceTaskChange } from "@/lib/task-changes";
 
 import { provideChatKit, type ChatKitSource } from "./chatkit-script";
+import { SessionEnded } from "./session-ended";
 
 export interface ChatSettings {
   readonly scriptUrl: string | null;
@@ -40,14 +42,31 @@ function useChatKitSource({ scriptUrl, scriptTimeoutMs }: ChatSettings): ChatKit
   return source;
 }
 
+/** Looks for what other tabs and devices have said in this conversation when this page is looked at again. */
+function useRefresh(fetchUpdates: () => Promise<void>): void {
+  useEffect(() => {
+    const refresh = () => {
+      // What is wrong shows as soon as something is done.
+      if (document.visibilityState === "visible") void fetchUpdates().catch(() => undefined);
+    };
+    window.addEventListener("focus", refresh);
+    document.addEventListener("visibilitychange", refresh);
+    return () => {
+      window.removeEventListener("focus", refresh);
+      document.removeEventListener("visibilitychange", refresh);
+    };
+  }, [fetchUpdates]);
+}
+
 /** ChatKit on the user's own endpoint. Runs in the browser only: it starts with the thread that was open last. */
 export default function ChatView({ userId, settings }: { userId: string; settings: ChatSettings }) {
   const source = useChatKitSource(settings);
   const { resolvedTheme } = useTheme();
   const [initialThread] = useState(() => lastThread(userId));
+  const [sessionEnded, setSessionEnded] = useState(false);
   const colorScheme = resolvedTheme === "dark" ? "dark" : "light";
 
-  const { control, sendCustomAction } = useChatKit({
+  const { control, sendCustomAction, fetchUpdates } = useChatKit({
     api: {
       url: `/api/${userId}/chatkit`,
       domainKey: settings.domainKey,
@@ -69,6 +88,11 @@ export default function ChatView({ userId, settings }: { userId: string; setting
     onThreadLoadEnd: () => {
       if (source === "openai") void sendCustomAction({ type: "run.resume", payload: {} });
     },
+    onThreadLoadStart: () => setSessionEnded(false),
+    onResponseStart: () => setSessionEnded(false),
+    onError: ({ error }) => {
+      if (error instanceof ApiError && error.status === 401) setSessionEnded(true);
+    },
     onThreadChange: ({ threadId }) => rememberThread(userId, threadId),
     onEffect: ({ name }) => {
       if (name === "tasks.changed") announceTaskChange();
@@ -77,5 +101,12 @@ export default function ChatView({ userId, settings }: { userId: string; setting
     onResponseEnd: () => announceTaskChange(),
   });
 
-  return <ChatKit control={control} data-testid="chat" data-source={source ?? "loading"} className="block h-full w-full" />;
+  useRefresh(fetchUpdates);
+
+  return (
+    <div className="flex h-full flex-col">
+      {sessionEnded && <SessionEnded />}
+      <ChatKit control={control} data-testid="chat" data-source={source ?? "loading"} className="block min-h-0 w-full flex-1" />
+    </div>
+  );
 }
