@@ -86,8 +86,8 @@ class Execution:
             self._log,
             self._store,
             self._execute_call,
-            on_model_asked=lambda: on_model_asked(self),
             max_chars=settings.run_response_max_chars,
+            on_model_asked=lambda: on_model_asked(self),
         )
 
     @property

@@ -28,8 +28,6 @@ MAX_ARGUMENTS_LENGTH = 200_000
 MAX_ARGUMENTS_DEPTH = 32
 """Far more than a tool takes, and less than the history-service refuses in a request (413, 422)."""
 
-DEFAULT_MAX_CHARS = 500_000
-
 Store = Callable[[list[ItemPut]], Awaitable[None]]
 """Stores items under the run's fence, or raises."""
 
@@ -63,8 +61,8 @@ class Recorder:
         store: Store,
         execute: Execute,
         *,
+        max_chars: int,
         on_model_asked: Callable[[], None] = lambda: None,
-        max_chars: int = DEFAULT_MAX_CHARS,
     ) -> None:
         """`max_chars` bounds a response; see `Settings.run_response_max_chars`."""
         self._thread_id = thread_id

@@ -86,7 +86,7 @@ async def earlier_frames(redis: Redis, run_id: str, attempt: int) -> list[bytes]
     return [fields[EVENT_FIELD.encode()] for _, fields in entries]
 
 
-async def take_over(claim: Claim, run_log: RunLog, redis: Redis, done: Collection[str] = ()) -> None:
+async def take_over(claim: Claim, run_log: RunLog, redis: Redis, done: Collection[str]) -> None:
     """Correct what the readers see, as soon as Redis lets us.
 
     First this attempt has to have written: only then is it certain that the older ones, which may still live, add

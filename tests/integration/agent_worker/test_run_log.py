@@ -248,7 +248,7 @@ def claim_of(run_id: str, attempt: int) -> Claim:
 async def test_nothing_is_read_before_the_fence_holds(redis: Redis, run_id: str) -> None:
     with new_log(HeldWriter(), run_id, 2) as log:
         log.append(b'{"n":1}')
-        taking_over = asyncio.create_task(take_over(claim_of(run_id, 2), log, redis))
+        taking_over = asyncio.create_task(take_over(claim_of(run_id, 2), log, redis, ()))
         await asyncio.wait({taking_over}, timeout=0.2)
         await RunPublisher(redis, run_id).publish({"type": "thread.item.added", "item": {"id": "late"}})
         assert log.next_call() is not None

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from chat_service.resources import create_redis
 from chat_service.settings import Settings as ChatSettings
 from contracts import principal as scopes
 from contracts.conversations import ItemPut, JsonObject, ToolCall
+from contracts.ids import new_id
 from contracts.principal import TrustedIssuer
 from contracts.runs import Claim, ContextMessage, RunError, RunFinish, RunItemsPut
 from history_client import HistoryClient, UserHistory, WorkerHistoryClient
@@ -291,3 +293,17 @@ def message(text: str, **changes: Any) -> dict[str, Any]:
     """Return a `UserMessageInput`."""
     content = [{"type": "input_text", "text": text}]
     return {"content": content, "attachments": [], "inference_options": {}, **changes}
+
+
+def client_tool_call(thread_id: str) -> JsonObject:
+    """Return the item of a call that waits for its client."""
+    return {
+        "id": new_id("tc"),
+        "thread_id": thread_id,
+        "created_at": datetime.now(UTC).isoformat(),
+        "type": "client_tool_call",
+        "status": "pending",
+        "call_id": "call_1",
+        "name": "pick",
+        "arguments": {"from": None},
+    }

@@ -8,11 +8,10 @@ from chatkit.types import ThreadStreamEvent
 from pydantic import TypeAdapter
 
 from chat_service.services.runs import MAX_WAKEUPS
-from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from contracts.redis_keys import RUNS_READY
 from contracts.runs import RunError
-from tests.integration.chat_service.system import System, User, message
+from tests.integration.chat_service.system import System, User, client_tool_call, message
 from tests.support.golden import encode, golden, normalized, parse
 from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
@@ -128,16 +127,7 @@ async def test_retry_after_item_removes_what_follows_and_runs_again(system: Syst
 async def test_a_client_tool_output_is_stored_and_answered(system: System) -> None:
     user = system.user()
     thread_id, _ = await start_thread(system, user)
-    item: JsonObject = {
-        "id": new_id("tc"),
-        "thread_id": thread_id,
-        "created_at": datetime.now(UTC).isoformat(),
-        "type": "client_tool_call",
-        "status": "pending",
-        "call_id": "call_1",
-        "name": "pick",
-        "arguments": {},
-    }
+    item = client_tool_call(thread_id)
     await system.history_of().put_item(thread_id, item["id"], item)
     async with user.stream("threads.add_client_tool_output", thread_id=thread_id, result={"picked": 3}) as chat:
         await chat.read_until(b"stream_options")

@@ -148,6 +148,17 @@ async def follow_a_loss(
     return events(await client.finish())
 
 
+def what_follows_a_loss(record: OneRun) -> list[dict[str, Any]]:
+    """Return the events that a reader has of what `follow_a_loss` did."""
+    return [
+        done("msg_2", "two"),
+        added("msg_3"),
+        text_of("msg_3", "three"),
+        done("msg_3", "three"),
+        {"type": "run.completed", "run_id": record.run_id, "attempt": 1},
+    ]
+
+
 async def test_a_reader_that_comes_after_a_loss_gets_stored_items_and_no_holes(bench: RelayBench) -> None:
     record = OneRun()
     worker = RunPublisher(bench.redis, record.run_id)
@@ -158,14 +169,7 @@ async def test_a_reader_that_comes_after_a_loss_gets_stored_items_and_no_holes(b
     client = bench.client(record)
     await client.until(b"msg_1")
     received = await follow_a_loss(bench, worker, record, client)
-    assert received == [
-        done("msg_1", "one"),
-        done("msg_2", "two"),
-        added("msg_3"),
-        text_of("msg_3", "three"),
-        done("msg_3", "three"),
-        {"type": "run.completed", "run_id": record.run_id, "attempt": 1},
-    ]
+    assert received == [done("msg_1", "one"), *what_follows_a_loss(record)]
 
 
 async def test_a_gap_that_the_log_does_not_cover_is_filled_with_stored_items(bench: RelayBench) -> None:
@@ -200,11 +204,7 @@ async def test_a_hole_in_the_log_is_filled_with_stored_items(bench: RelayBench, 
         added("msg_1"),
         text_of("msg_1", "o"),
         done("msg_1", "one"),
-        done("msg_2", "two"),
-        added("msg_3"),
-        text_of("msg_3", "three"),
-        done("msg_3", "three"),
-        {"type": "run.completed", "run_id": record.run_id, "attempt": 1},
+        *what_follows_a_loss(record),
     ]
 
 

@@ -1,7 +1,6 @@
 """What a client's tool gives: stored and answered by one run, however often it comes."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,7 +9,7 @@ import pytest
 from contracts.conversations import JsonObject
 from contracts.ids import new_id
 from history_client import HistoryUnavailableError, UserHistory
-from tests.integration.chat_service.system import System, message
+from tests.integration.chat_service.system import System, client_tool_call, message
 from tests.integration.chat_service.test_requests import code_of
 
 KIND = "threads.add_client_tool_output"
@@ -23,16 +22,7 @@ async def begin_call(system: System) -> JsonObject:
         await chat.read_until(b"stream_options")
     thread_id = chat.events[0]["thread"]["id"]
     worker = await system.worker.claim()
-    item: JsonObject = {
-        "id": new_id("tc"),
-        "thread_id": thread_id,
-        "created_at": datetime.now(UTC).isoformat(),
-        "type": "client_tool_call",
-        "status": "pending",
-        "call_id": "call_1",
-        "name": "pick",
-        "arguments": {"from": None},
-    }
+    item = client_tool_call(thread_id)
     await system.worker.store(worker.run_id, item)
     await system.worker.finish(worker.run_id)
     return item

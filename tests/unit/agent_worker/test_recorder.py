@@ -43,7 +43,7 @@ def shown() -> Shown:
 
 
 def recorder_of(shown: Shown, store: Any) -> Recorder:
-    return Recorder("thr_1", cast("RunLog", shown), store, never_executed)
+    return Recorder("thr_1", cast("RunLog", shown), store, never_executed, max_chars=1000)
 
 
 async def test_a_call_that_never_appeared_is_not_updated(shown: Shown) -> None:
