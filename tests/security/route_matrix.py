@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from contracts.principal import RUNS_ITEMS, RUNS_WORK, Service
+from contracts.principal import RUNS_ITEMS, RUNS_WATCH, RUNS_WORK, Service
 from contracts.problems import PROBLEM_MEDIA_TYPE
 from service_kit.requests import REQUEST_ID_HEADER
 from tests.support.belongings import Belongings, leaks, rows_of_others
@@ -16,8 +16,8 @@ from tests.support.product import ARCHIVE, AUDIENCE, INSIDE, Face, Product, scop
 OWNER, OTHER = "user-owner", "user-other"
 FACES: tuple[Service, ...] = ("gateway", *INSIDE)
 
-FOR_NOBODY = frozenset({RUNS_WORK})
-"""Scopes of services that act for nobody yet: they learn for whom from the answer."""
+FOR_NOBODY = frozenset({RUNS_WORK, RUNS_WATCH})
+"""Scopes of services that act for nobody, or for nobody yet: they learn for whom from the answer."""
 
 UNDOCUMENTED = {"/openapi.json", "/metrics", "/mcp"}
 """The document itself, Prometheus' page of counts, and the MCP server, whose calls carry tokens of their own."""

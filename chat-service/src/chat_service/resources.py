@@ -15,6 +15,7 @@ from chat_service.relay.hub import Hub
 from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
 from chat_service.relay.relay import Relay
+from chat_service.relay.watch import RunWatch
 from chat_service.responses import FrameStreamResponse
 from chat_service.server import ThreadkeepServer
 from chat_service.services.departures import Departures
@@ -110,13 +111,16 @@ async def open_resources(settings: Settings) -> AsyncGenerator[Resources]:
             keepalive_seconds=settings.keepalive_seconds,
             lease_seconds=settings.run_lease_seconds,
         )
+        client = HistoryClient(history, signer)
+        watch = RunWatch(client, limits)
+        stack.callback(watch.close)
         runs = RunNotices(redis, hub)
         grace_seconds = settings.disconnect_grace_seconds if settings.disconnect_policy == "cancel" else None
         departures = Departures(runs, grace_seconds)
         stack.push_async_callback(departures.aclose)
         yield Resources(
-            history=HistoryClient(history, signer),
-            relay=Relay(hub, EventLog(redis), limits),
+            history=client,
+            relay=Relay(hub, EventLog(redis), watch, limits),
             server=ThreadkeepServer(HistoryStore(runs), runs),
             runs=runs,
             departures=departures,

@@ -27,6 +27,9 @@ Attempt = Annotated[int, Field(ge=0, lt=2**31)]
 MAX_CLAIMS = 16
 """How many runs one request can claim: its transaction keeps them locked until all are read."""
 
+MAX_STANDINGS = 500
+"""How many runs one request can ask about."""
+
 TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -61,6 +64,26 @@ class Run(Wire):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+class RunStanding(Wire):
+    """How far a run has come, and nothing of what it is about."""
+
+    id: str
+    status: RunStatus
+    attempt: int
+
+
+class RunStandingsAsked(Wire):
+    """Ids of runs of anybody."""
+
+    ids: list[str] = Field(min_length=1, max_length=MAX_STANDINGS)
+
+
+class RunStandings(Wire):
+    """Those of the runs asked for that are there, in no order."""
+
+    runs: list[RunStanding]
 
 
 class RunCreate(Wire):

@@ -22,7 +22,7 @@ TRUST: Mapping[Service, Mapping[str, tuple[str, ...]]] = {
         "gateway": (scope.CONVERSATIONS_READ, scope.CONVERSATIONS_WRITE, scope.RUNS_READ),
         "chat-service": (
             *(scope.CONVERSATIONS_READ, scope.CONVERSATIONS_WRITE),
-            *(scope.RUNS_CREATE, scope.RUNS_READ, scope.RUNS_CANCEL),
+            *(scope.RUNS_CREATE, scope.RUNS_READ, scope.RUNS_CANCEL, scope.RUNS_WATCH),
         ),
         "agent-worker": (scope.RUNS_WORK,),
         "history-service": _RUN_TOKEN,

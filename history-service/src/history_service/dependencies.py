@@ -71,7 +71,7 @@ class _RunToken(InternalToken):
 
 
 class LeaseAccess:
-    """A worker's way to the runs of everybody. Holds nothing open."""
+    """A service's way to the runs of everybody. Holds nothing open."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -106,7 +106,7 @@ class LeaseContext:
         await self._context.__aexit__(kind, error, trace)
 
 
-class _WorkerToken(InternalToken):
+class _ServiceToken(InternalToken):
     """Demands a service's own token with the scope; no user."""
 
     async def __call__(self, request: Request) -> LeaseAccess:
@@ -119,7 +119,13 @@ def acting(scope: str) -> Any:
     return Security(_UserToken(scope), scopes=[scope])
 
 
+def serving(scope: str) -> Any:
+    """Return the dependency that demands a service's own token with `scope`, for no user, and gives `LeaseAccess`."""
+    return Security(_ServiceToken(scope, user=False), scopes=[scope])
+
+
 Reader = Annotated[UserAccess, acting(scopes.CONVERSATIONS_READ)]
 Writer = Annotated[UserAccess, acting(scopes.CONVERSATIONS_WRITE)]
 RunHolder = Annotated[UserAccess, Security(_RunToken(scopes.RUNS_ITEMS), scopes=[scopes.RUNS_ITEMS])]
-Worker = Annotated[LeaseAccess, Security(_WorkerToken(scopes.RUNS_WORK, user=False), scopes=[scopes.RUNS_WORK])]
+Worker = Annotated[LeaseAccess, serving(scopes.RUNS_WORK)]
+Watcher = Annotated[LeaseAccess, serving(scopes.RUNS_WATCH)]

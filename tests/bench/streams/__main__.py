@@ -1,8 +1,9 @@
 """`make bench-streams`: idle event streams through the gateway and the chat-service, and what they cost.
 
-Settings (environment): STREAMS (2000), each of a run of its own that waits for a worker, ROUNDS (3) of SECONDS (5) of
-other requests before and while they are open, KEEPALIVE_SECONDS (15). Memory is what the processes have; the kernel
-keeps that of the sockets. Compare figures of one run only.
+Settings (environment): STREAMS (2000), each of a run of its own that waits for a worker, ROUNDS (5), KEEPALIVE_SECONDS
+(15). In turns, others ask for SECONDS (3) without the streams and while they are open; each time with them is compared
+with those right before and right after it. Memory is what the processes have; the kernel keeps that of the sockets.
+Compare figures of one run only.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,16 +52,23 @@ class BenchSettings:
 
 
 @dataclass(frozen=True)
-class Results:
-    """All that was measured: memory in bytes and processor time in shares of a core, by process."""
+class Idle:
+    """What streams cost while nothing happens: bytes of memory for each, and shares of a core, by process."""
 
     memory: Mapping[str, float]
-    idle: Mapping[str, float]
+    without: Mapping[str, float]
     waiting: Mapping[str, float]
-    before: list[Measured]
-    during: list[Measured]
     comments: list[int]
     open_seconds: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured. There is one more `without` than there are `during`: before the first, and after each."""
+
+    idle: Idle
+    without: list[Measured]
+    during: list[Measured]
     end_seconds: float
 
 
@@ -74,29 +83,42 @@ class Bench:
         self._tokens = {f"user-{number}": system.token(f"user-{number}", seconds=3600) for number in range(users)}
 
     async def measure(self) -> Results:
-        """Make the runs, ask others, open the streams, ask again, end some."""
+        """Make the runs; look at idle streams; ask others without and with streams, in turns; end some runs."""
         settings = self._settings
         say(f"making {settings.streams} runs, {load()}")
         runs = await create_runs(self._system.gateway_url, self._tokens, settings.streams)
         # What a process takes once and keeps, it takes before the first measurement.
-        async with watched_streams(self._port, self._tokens, runs[:WARM_STREAMS]):
+        async with self._open(runs[:WARM_STREAMS]):
             await self._ask(1)
+        idle = await self._look_at_idle(runs)
+        without, during = [await self._ask_without()], list[Measured]()
+        for number in range(1, settings.rounds + 1):
+            say(f"round {number} of {settings.rounds}, {load()}")
+            async with self._open(runs):
+                during.append(await self._ask(settings.seconds))
+            without.append(await self._ask_without())
+        async with self._open(runs) as streams:
+            return Results(idle, without, during, await self._end(runs, streams))
+
+    async def _look_at_idle(self, runs: list[tuple[str, str]]) -> Idle:
+        say(f"looking at the processes without streams, {load()}")
         await asyncio.sleep(SETTLE_SECONDS)
-        say(f"asking before, {load()}")
-        before = [await self._ask(settings.seconds) for _ in range(settings.rounds)]
-        idle = await self._shares(settings.keepalive_seconds)
-        memory = self._memory()
-        began = time.perf_counter()
-        async with watched_streams(self._port, self._tokens, runs) as streams:
+        without = await self._shares(self._settings.keepalive_seconds)
+        memory, began = self._memory(), time.perf_counter()
+        async with self._open(runs) as streams:
             opened = time.perf_counter() - began
             say(f"{len(streams)} streams are open after {opened:.1f} s, {load()}")
-            waiting = await self._shares(settings.keepalive_seconds + COMMENT_SLACK_SECONDS)
-            comments = [stream.comments for stream in streams]
+            waiting = await self._shares(self._settings.keepalive_seconds + COMMENT_SLACK_SECONDS)
             now = self._memory()
-            during = [await self._ask(settings.seconds) for _ in range(settings.rounds)]
-            ended = await self._end(runs, streams)
         grown = {service: (now[service] - memory[service]) / len(streams) for service in SERVICES}
-        return Results(grown, idle, waiting, before, during, comments, opened, ended)
+        return Idle(grown, without, waiting, [stream.comments for stream in streams], opened)
+
+    def _open(self, runs: list[tuple[str, str]]) -> AbstractAsyncContextManager[list[WatchedStream]]:
+        return watched_streams(self._port, self._tokens, runs)
+
+    async def _ask_without(self) -> Measured:
+        await asyncio.sleep(SETTLE_SECONDS)  # the services find out that the streams have been left
+        return await self._ask(self._settings.seconds)
 
     async def _ask(self, seconds: float) -> Measured:
         requests = cycle(
@@ -150,24 +172,23 @@ async def main(settings: BenchSettings) -> None:
 
 
 def _report(results: Results, settings: BenchSettings) -> list[str]:
+    idle = results.idle
     lines = [
-        f"{settings.streams} idle streams, opened in {results.open_seconds:.1f} s; {load()}",
+        f"{settings.streams} idle streams, opened in {idle.open_seconds:.1f} s; {load()}",
         "",
         f"{'':<18}{'KB a stream':>14}{'ms of CPU a second, without':>30}{'with the streams':>20}",
     ]
     for name in PROCESSES:
-        memory = f"{results.memory[name] / 1024:.1f}" if name in results.memory else ""
-        lines.append(f"{name:<18}{memory:>14}{results.idle[name] * 1e3:>30.1f}{results.waiting[name] * 1e3:>20.1f}")
+        memory = f"{idle.memory[name] / 1024:.1f}" if name in idle.memory else ""
+        lines.append(f"{name:<18}{memory:>14}{idle.without[name] * 1e3:>30.1f}{idle.waiting[name] * 1e3:>20.1f}")
     lines += ["", f"{'GET conversations':<18}{'p50 ms':>24}{'p99 ms':>26}{'requests/s':>26}"]
-    for name, rounds in (("without", results.before), ("with the streams", results.during)):
+    for name, rounds in (("without", results.without), ("with the streams", results.during)):
         p50, p99 = (spread([each.percentile(share) for each in rounds], 1) for share in (0.5, 0.99))
         lines.append(f"{name:<18}{p50:>24}{p99:>26}{spread([each.per_second for each in rounds], 0):>26}")
-    silent = sum(not comments for comments in results.comments)
-    slower = [
-        during.percentile(0.5) / before.percentile(0.5)
-        for before, during in zip(results.before, results.during, strict=True)
-    ]
-    both = [sum(results.memory.values()) / 1024]
+    silent = sum(not comments for comments in idle.comments)
+    around = [(one.percentile(0.5) + other.percentile(0.5)) / 2 for one, other in pairwise(results.without)]
+    slower = [during.percentile(0.5) / p50 for during, p50 in zip(results.during, around, strict=True)]
+    both = [sum(idle.memory.values()) / 1024]
     within = settings.keepalive_seconds + COMMENT_SLACK_SECONDS
     return [
         *lines,
@@ -184,8 +205,8 @@ if __name__ == "__main__":
         main(
             BenchSettings(
                 streams=int(setting("STREAMS", "2000")),
-                rounds=int(setting("ROUNDS", "3")),
-                seconds=float(setting("SECONDS", "5")),
+                rounds=int(setting("ROUNDS", "5")),
+                seconds=float(setting("SECONDS", "3")),
                 keepalive_seconds=float(setting("KEEPALIVE_SECONDS", "15")),
             )
         )

@@ -9,17 +9,19 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from chat_service.relay.errors import RecordUnavailableError, RunGoneError
 from chat_service.relay.hub import Hub
 from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
 from chat_service.relay.reader import RunReader
-from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
+from chat_service.relay.record import RunRecord
+from chat_service.relay.watch import RunWatch
 from chat_service.resources import create_redis
 from contracts.conversations import JsonObject
 from contracts.frames import LOG_START, Cursor
 from contracts.ids import new_id
-from contracts.runs import Run, RunStatus
-from history_client import UserHistory
+from contracts.runs import Run, RunStanding, RunStatus
+from history_client import HistoryClient, HistoryUnavailableError, UserHistory
 from tests.support.servers import eventually
 
 LIMITS = RelayLimits(queue_frames=256, keepalive_seconds=60.0, lease_seconds=60.0)
@@ -38,7 +40,7 @@ class OneRun(RunRecord):
             attempt=1,
             created_at=now,
         )
-        super().__init__(cast("UserHistory", None), self.row)
+        super().__init__(cast("UserHistory", None), self.row, cast("RunWatch", None))
         self.stored: list[JsonObject] = []
         self.is_down = False
         self.is_gone = False
@@ -47,6 +49,10 @@ class OneRun(RunRecord):
     def end(self, status: RunStatus, **changes: Any) -> None:
         """Let the run end."""
         self.row = self.row.model_copy(update={"status": status, **changes})
+
+    def watch(self, limits: RelayLimits) -> None:
+        """Let a reader's questions be put as those limits say."""
+        self._watch = RunWatch(_Standings(self), limits)
 
     async def run(self) -> Run:
         """Return the row."""
@@ -64,6 +70,24 @@ class OneRun(RunRecord):
             raise RecordUnavailableError("down")
         if self.is_gone:
             raise RunGoneError("run_not_found")
+
+
+class _Standings(HistoryClient):
+    """Answers questions about everybody's runs, of which there is one."""
+
+    def __init__(self, record: OneRun) -> None:
+        self._record = record
+
+    async def run_standings(self, run_ids: list[str]) -> list[RunStanding]:
+        """Answer as the record does."""
+        assert run_ids == [self._record.run_id]
+        try:
+            run = await self._record.run()
+        except RunGoneError:
+            return []
+        except RecordUnavailableError as error:
+            raise HistoryUnavailableError("upstream_unavailable", "down") from error
+        return [RunStanding(id=run.id, status=run.status, attempt=run.attempt)]
 
 
 class Client:
@@ -119,7 +143,7 @@ class RelayBench:
 
     def client(
         self,
-        record: RunRecord,
+        record: OneRun,
         *,
         limits: RelayLimits = LIMITS,
         cursor: Cursor = LOG_START,
@@ -128,6 +152,7 @@ class RelayBench:
         run: Run | None = None,
     ) -> Client:
         """Begin to read a run."""
+        record.watch(limits)
         return Client(
             RunReader(
                 record, hub=hub or self.hub, event_log=self.log, limits=limits, cursor=cursor, run_frames=run_frames

@@ -36,6 +36,7 @@ CHAT_SERVICE_SCOPES = frozenset(
         scopes.RUNS_CREATE,
         scopes.RUNS_READ,
         scopes.RUNS_CANCEL,
+        scopes.RUNS_WATCH,
     }
 )
 

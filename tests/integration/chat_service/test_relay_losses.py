@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from chat_service.relay.limits import RelayLimits
 from contracts.frames import KEEP_ALIVE, Cursor
@@ -124,6 +125,24 @@ async def test_a_silent_run_that_goes_on_is_kept_alive(bench: RelayBench) -> Non
     await eventually(lambda: client.received.count(KEEP_ALIVE) >= 3 and record.asked >= 2, what="kept alive")
     await worker.publish_run_event("run.completed")
     assert (await client.finish()).replace(KEEP_ALIVE, b"") == worker.output
+
+
+@pytest.mark.parametrize(("attempt", "rereads"), [(0, False), (1, True)])
+async def test_a_silent_run_is_looked_up_in_the_log_once_a_worker_has_had_it(
+    bench: RelayBench, attempt: int, rereads: bool
+) -> None:
+    record = OneRun()
+    record.row = record.row.model_copy(update={"attempt": attempt})
+    client = bench.client(record, limits=TINY)
+
+    def rereads_of_silence() -> float:
+        return REGISTRY.get_sample_value("threadkeep_relay_rereads_total", {"reason": "silence"}) or 0
+
+    before = rereads_of_silence()
+    await eventually(lambda: record.asked >= 3, what="asked")
+    assert (rereads_of_silence() > before) == rereads
+    record.is_gone = True
+    await client.finish(BOUND_SECONDS)
 
 
 async def test_an_emptied_redis_does_not_disturb_a_reader(bench: RelayBench) -> None:

@@ -23,7 +23,7 @@ from tests.support.publisher import RunPublisher
 from tests.support.servers import eventually
 
 BOUND_SECONDS = TINY.lost_after_seconds
-LONG = RelayLimits(queue_frames=256, keepalive_seconds=60.0, lease_seconds=60.0)
+LONG = RelayLimits(queue_frames=256, keepalive_seconds=60.0, lease_seconds=600.0)
 SLACK_SECONDS = 2.0
 """For a loaded machine, on top of a bound that is asserted."""
 

@@ -19,6 +19,7 @@ from contracts.principal import (
     RUNS_CREATE,
     RUNS_ITEMS,
     RUNS_READ,
+    RUNS_WATCH,
     RUNS_WORK,
     TASKS,
     USERS_DELETE,
@@ -39,7 +40,7 @@ from tests.support.servers import serve
 
 DATA = {ATTACHMENTS_READ, ATTACHMENTS_WRITE, USERS_EXPORT, USERS_DELETE}
 SCOPES = {
-    "chat-service": {CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_CREATE, RUNS_READ, RUNS_CANCEL} | DATA,
+    "chat-service": {CONVERSATIONS_READ, CONVERSATIONS_WRITE, RUNS_CREATE, RUNS_READ, RUNS_CANCEL, RUNS_WATCH} | DATA,
     "agent-worker": {RUNS_WORK},
     "history-service": {RUNS_ITEMS, TASKS},
 }

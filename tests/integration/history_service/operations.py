@@ -80,7 +80,7 @@ def token_for(scope: str, user_id: str, run_id: str | None = None) -> str:
     """A token of the service that may use the scope, as it would sign it."""
     issuer = next((name for name, allowed in SCOPES.items() if scope in allowed), None)
     assert issuer is not None, f"conftest.SCOPES lets nobody use {scope}"
-    acting: dict[str, Any] = {} if scope == scopes.RUNS_WORK else {"user_id": user_id}
+    acting: dict[str, Any] = {} if scope in (scopes.RUNS_WORK, scopes.RUNS_WATCH) else {"user_id": user_id}
     if scope == scopes.RUNS_ITEMS:
         acting["run_id"] = run_id
     return signer(issuer).sign("history-service", [scope], **acting)

@@ -5,9 +5,10 @@ import math
 import random
 from collections.abc import Callable
 
+from chat_service.relay.errors import RecordUnavailableError
 from chat_service.relay.limits import RelayLimits
-from chat_service.relay.record import RecordUnavailableError, RunRecord
-from contracts.runs import TERMINAL_STATUSES, Run
+from chat_service.relay.record import RunRecord
+from contracts.runs import TERMINAL_STATUSES, RunStanding
 
 RETRY_SECONDS = 1.0
 
@@ -25,7 +26,8 @@ class Inquiry:
         self._on_answer = on_answer
         self._lost_after = limits.lost_after_seconds
         self._now = asyncio.get_running_loop().time
-        self._question: asyncio.Task[Run] | None = None
+        self._question: asyncio.Future[RunStanding] | None = None
+        self._is_urgent = False
         self._has_failed = False
         self._due_at = 0.0
         self._deadline = 0.0
@@ -43,6 +45,7 @@ class Inquiry:
     def hasten_now(self) -> None:
         """Ask now, even if a question is under way: its answer may be older than what brought this about."""
         self.close()
+        self._is_urgent = True
         self._due_at = self._now()
 
     @property
@@ -59,18 +62,15 @@ class Inquiry:
     def ask_if_due(self) -> None:
         """Put the question if it is due and none is under way."""
         if self._question is None and self._now() >= self._due_at:
-            self._question = asyncio.create_task(self._ask())
+            self._question = self._record.standing(at_once=self._is_urgent)
+            self._is_urgent = False
             self._question.add_done_callback(self._on_done)
 
-    def _on_done(self, question: asyncio.Task[Run]) -> None:
+    def _on_done(self, question: asyncio.Future[RunStanding]) -> None:
         if question is self._question:
             self._on_answer()
 
-    async def _ask(self) -> Run:
-        async with asyncio.timeout(self._limits.answer_seconds):
-            return await self._record.run()
-
-    def answer(self, interval: float) -> Run | None:
+    def answer(self, interval: float) -> RunStanding | None:
         """Return the answer that has come; None while there is none, and if the question failed.
 
         Raises RunGoneError.
@@ -79,13 +79,13 @@ class Inquiry:
             return None
         question, self._question = self._question, None
         try:
-            run = question.result()
-        except (RecordUnavailableError, TimeoutError):
+            standing = question.result()
+        except RecordUnavailableError:
             self.fail()
             return None
-        if run.status not in TERMINAL_STATUSES:
+        if standing.status not in TERMINAL_STATUSES:
             self.prove(self._now(), interval)
-        return run
+        return standing
 
     def fail(self) -> None:
         """Take notice that the run's end could not be told; ask again soon."""

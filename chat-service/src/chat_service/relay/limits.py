@@ -24,6 +24,11 @@ class RelayLimits:
         return max(1.0, min(5.0, self.lease_seconds / 3))
 
     @property
+    def gather_seconds(self) -> float:
+        """Longest that a question waits for others to be asked along with it."""
+        return self.lease_seconds / 30
+
+    @property
     def log_seconds(self) -> float:
         """Longest wait for a page of the log: Redis may accept connections and not answer."""
         return max(0.5, min(2.0, self.lease_seconds / 3))

@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from chat_service.relay import synthetic
+from chat_service.relay.errors import RecordUnavailableError, RunGoneError
 from chat_service.relay.hub import Hub
 from chat_service.relay.inquiry import RETRY_SECONDS, Inquiry
 from chat_service.relay.limits import RelayLimits
@@ -20,11 +21,11 @@ from chat_service.relay.log import EventLog
 from chat_service.relay.metrics import ENDINGS, LOSSES, READERS, REREADS
 from chat_service.relay.outlet import Outlet
 from chat_service.relay.passage import Passage
-from chat_service.relay.record import RecordUnavailableError, RunGoneError, RunRecord
+from chat_service.relay.record import RunRecord
 from chat_service.relay.stored_frames import StoredFrames
 from contracts.frames import KEEP_ALIVE, LOG_START, Cursor
 from contracts.redis_keys import LIVE_CHECK, live_channel
-from contracts.runs import TERMINAL_STATUSES, Run
+from contracts.runs import TERMINAL_STATUSES, Run, RunStanding
 
 log = structlog.get_logger(__name__)
 
@@ -264,8 +265,8 @@ class RunReader:
         """Look after a silent run, keep the connection alive, and set the timer."""
         inquiry = self._inquiry
         keepalive_at = self._written_at + self._limits.keepalive_seconds
-        if run := inquiry.answer(self._check_interval):
-            await self._look_after(run)
+        if standing := inquiry.answer(self._check_interval):
+            await self._look_after(standing)
         elif inquiry.is_lost:
             await self._end_with(synthetic.LOST, "lost")
         elif self._now() >= keepalive_at:
@@ -283,26 +284,25 @@ class RunReader:
                 self._timer.cancel()
             self._timer = self._loop.call_at(due, self._hurry)
 
-    async def _look_after(self, run: Run) -> None:
+    async def _look_after(self, standing: RunStanding) -> None:
         """Act upon the history-service's word about a run that has been silent."""
-        if run.status not in TERMINAL_STATUSES:
+        if standing.status in TERMINAL_STATUSES:
+            try:
+                await self._finish()
+            except RecordUnavailableError:
+                self._inquiry.fail()
+                raise
+        elif standing.attempt > 0:
             self._expire("silence")
-            return
-        try:
-            await self._finish(run)
-        except RecordUnavailableError:
-            self._inquiry.fail()
-            raise
 
-    async def _finish(self, run: Run) -> None:
+    async def _finish(self) -> None:
         """End with a run that has ended: by its last events if the log has them, else by what is stored."""
         try:
             await self._catch_up()
         except RedisError as error:
-            log.warning("relay_read_failed", run_id=run.id, error=type(error).__name__)
-        if self._passage.is_over:
-            return
-        await self._end_with(await self._stored.for_end(run), "history")
+            log.warning("relay_read_failed", run_id=self._record.run_id, error=type(error).__name__)
+        if not self._passage.is_over:
+            await self._end_with(await self._stored.for_end(), "history")
 
     async def _end_with(self, chunk: bytes, source: str) -> None:
         self._ended = True

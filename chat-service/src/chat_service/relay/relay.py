@@ -7,6 +7,7 @@ from chat_service.relay.limits import RelayLimits
 from chat_service.relay.log import EventLog
 from chat_service.relay.reader import RunReader
 from chat_service.relay.record import RunRecord
+from chat_service.relay.watch import RunWatch
 from contracts.frames import LOG_START, Cursor
 from contracts.runs import Run
 from history_client import UserHistory
@@ -18,6 +19,7 @@ class Relay:
 
     hub: Hub
     event_log: EventLog
+    watch: RunWatch
     limits: RelayLimits
 
     def reader(
@@ -25,7 +27,7 @@ class Relay:
     ) -> RunReader:
         """Make a reader of a run that `history`'s user may see; see `RunReader`."""
         return RunReader(
-            RunRecord(history, run),
+            RunRecord(history, run, self.watch),
             hub=self.hub,
             event_log=self.event_log,
             limits=self.limits,

@@ -1,12 +1,15 @@
 """Frames made of what is stored, where the log does not tell."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from chat_service.relay import synthetic
+from chat_service.relay.errors import RecordUnavailableError
 from chat_service.relay.limits import RelayLimits
 from chat_service.relay.passage import Passage
 from chat_service.relay.record import RunRecord
-from contracts.conversations import JsonObject
 from contracts.frames import Cursor
-from contracts.runs import Run
 
 
 class StoredFrames:
@@ -20,20 +23,31 @@ class StoredFrames:
 
     async def for_gap(self, following: Cursor) -> bytes:
         """Return what is stored, in place of lost events before the `following` one."""
-        return b"".join(self._passage.fill(await self._items(), following.attempt))
+        async with self._in_time():
+            items = await self._record.items()
+        return b"".join(self._passage.fill(items, following.attempt))
 
     async def for_terminal_event(self) -> bytes:
         """Return the event that ends the run, behind what becomes of items that dead attempts have left."""
-        return b"".join(self._passage.settle(await self._items()))
+        async with self._in_time():
+            items = await self._record.items()
+        return b"".join(self._passage.settle(items))
 
-    async def for_end(self, run: Run) -> bytes:
-        """Return what is stored and not shown, and the run's end."""
-        frames = self._passage.fill(await self._items()) + self._passage.withdrawals()
+    async def for_end(self) -> bytes:
+        """Return what is stored and not shown, and the end of the run, which has ended."""
+        async with self._in_time():
+            run, items = await self._record.run(), await self._record.items()
+        frames = self._passage.fill(items) + self._passage.withdrawals()
         if run.status == "failed":
             frames.append(synthetic.run_failed(run.error))
         if self._run_frames:
             frames.append(synthetic.run_ended(run))
         return b"".join(frames)
 
-    async def _items(self) -> list[JsonObject]:
-        return await self._record.items_within(self._limits.answer_seconds)
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._limits.answer_seconds):
+                yield
+        except TimeoutError as error:
+            raise RecordUnavailableError("no answer in time") from error

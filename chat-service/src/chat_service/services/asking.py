@@ -9,7 +9,7 @@ from chatkit.types import InferenceOptions, UserMessageItem, UserMessageTextCont
 
 from chat_service.errors import IdempotencyKeyReusedError
 from chat_service.relay.reader import RunReader
-from chat_service.relay.record import RunRecord
+from chat_service.relay.record import messages_of
 from chat_service.services.runs import RunNotices
 from contracts.chat import ChatAnswer, ChatRequest
 from contracts.conversations import ConversationPut
@@ -69,7 +69,7 @@ async def wait_for_end(reader: RunReader, run: Run, seconds: float) -> None:
 async def answer_of(history: UserHistory, run_id: str) -> ChatAnswer:
     """Return what the run has stored. Raises HistoryError."""
     run = await history.get_run(run_id)
-    messages = await RunRecord(history, run).messages()
+    messages = await messages_of(history, run.conversation_id, run_id)
     texts = [message.content for message in messages if message.kind == "assistant_message"]
     calls = [call for message in messages for call in message.tool_calls]
     return ChatAnswer(conversation_id=run.conversation_id, run=run, answer="\n\n".join(texts), tool_calls=calls)

@@ -25,7 +25,7 @@ from contracts.conversations import (
     ToolCall,
 )
 from contracts.pages import DEFAULT_PAGE_LIMIT, Order, Page
-from contracts.runs import Run, RunCreate, RunCreated
+from contracts.runs import Run, RunCreate, RunCreated, RunStanding, RunStandings, RunStandingsAsked
 from history_client.attachments import AttachmentCalls
 from history_client.calls import UserCalls, page_query, path_of
 from history_client.feedback import FeedbackCalls
@@ -63,6 +63,19 @@ class HistoryClient:
     def as_user(self, user_id: str, *, request_id: str | None = None) -> "UserHistory":
         """Return the history of one user, for one request."""
         return UserHistory(self._transport, self._tokens, user_id, request_id)
+
+    async def run_standings(self, run_ids: list[str]) -> list[RunStanding]:
+        """Tell how far runs of anybody have come, at most MAX_STANDINGS; those that are not there are left out.
+
+        For no user: only for those who were let see these runs before.
+        """
+        response = await self._transport.send(
+            "POST",
+            path_of("runs", "standings"),
+            token=self._tokens.token(principal.RUNS_WATCH),
+            body=RunStandingsAsked(ids=run_ids).model_dump_json(),
+        )
+        return RunStandings.model_validate_json(response.content).runs
 
 
 class UserHistory(SearchCalls, AttachmentCalls, FeedbackCalls, DataCalls, UserCalls):

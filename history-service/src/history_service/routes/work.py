@@ -1,9 +1,19 @@
-"""Runs as workers see them: claim, heartbeat, release (as a service); items and finish (with the run token)."""
+"""Runs of everybody, as services see them: claim, heartbeat, release, standings; items and finish with a run token."""
 
 from fastapi import APIRouter
 
-from contracts.runs import Claims, Heartbeat, Lease, Run, RunClaim, RunFinish, RunItemsPut
-from history_service.dependencies import RunHolder, RunId, Worker
+from contracts.runs import (
+    Claims,
+    Heartbeat,
+    Lease,
+    Run,
+    RunClaim,
+    RunFinish,
+    RunItemsPut,
+    RunStandings,
+    RunStandingsAsked,
+)
+from history_service.dependencies import RunHolder, RunId, Watcher, Worker
 from history_service.errors import AttemptStaleError, ItemConflictError, LeaseLostError, RunFinishedError
 from history_service.json_route import JsonRoute
 from history_service.services.runs import RunService
@@ -17,6 +27,13 @@ async def claim_runs(claim: RunClaim, worker: Worker) -> Claims:
     """Return the runs, oldest first, each with its context and run token; no two of them are of one conversation."""
     async with worker.transaction() as leases:
         return Claims(claims=await leases.claim(claim.worker_id, claim.most))
+
+
+@router.post("/standings", summary="Tell how far runs have come")
+async def get_standings(asked: RunStandingsAsked, watcher: Watcher) -> RunStandings:
+    """Return status and attempt of each run that is there. For the readers of runs that they were let see before."""
+    async with watcher.transaction() as leases:
+        return RunStandings(runs=await leases.standings(asked.ids))
 
 
 @router.post("/{run_id}/heartbeat", summary="Renew a lease", responses=raises(LeaseLostError))

@@ -1,11 +1,11 @@
-"""Runs from the workers' side: claimed, kept and given back."""
+"""Runs of everybody: claimed, kept and given back by workers, and watched."""
 
 from datetime import timedelta
 from itertools import groupby
 
 import structlog
 
-from contracts.runs import TERMINAL_STATUSES, Claim, Lease
+from contracts.runs import TERMINAL_STATUSES, Claim, Lease, RunStanding
 from history_service.domain import max_attempts_error
 from history_service.errors import LeaseLostError
 from history_service.services.endings import MAX_ENDED, settle_all
@@ -78,6 +78,10 @@ class LeaseService:
         if released.run.status in TERMINAL_STATUSES:
             await settle_all(self._transaction, [released])
         log.info("run_released", run=run_id, attempt=attempt, status=released.run.status)
+
+    async def standings(self, run_ids: list[str]) -> list[RunStanding]:
+        """Tell how far these runs have come; those that are not there are left out."""
+        return await self._leases.standings(run_ids)
 
     async def _end_abandoned(self) -> bool:
         """End the runs whose lease has expired and that nobody shall claim again; tell whether there was one."""

@@ -6,12 +6,15 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Double,
     Interval,
     Select,
+    String,
     Update,
     and_,
+    any_,
     bindparam,
     case,
     cast,
@@ -23,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from contracts.runs import RunError
+from contracts.runs import RunError, RunStanding
 from history_service.storage.runs import (
     CANCELLED,
     FAILED,
@@ -145,6 +148,11 @@ _RELEASE = Statement(
 )
 
 
+_STANDINGS = Statement(
+    select(runs.c.id, runs.c.status, runs.c.attempt).where(runs.c.id == any_(bindparam("ids", type_=ARRAY(String))))
+)
+
+
 @dataclass(frozen=True)
 class ClaimedRun:
     """A run that a worker now holds, until `expires_at` by the database's clock.
@@ -208,3 +216,7 @@ class LeaseStore:
         """Give a run back to the queue, or end it if the user wanted that; None if the lease is lost."""
         row = await self._transaction.row(_RELEASE, id=run_id, held_attempt=attempt)
         return None if row is None else placed_run_of(row)
+
+    async def standings(self, run_ids: list[str]) -> list[RunStanding]:
+        """Return how far those of the runs that are there have come."""
+        return [RunStanding(**row) for row in await self._transaction.rows(_STANDINGS, ids=run_ids)]
