@@ -22,7 +22,9 @@ from task_tools.routes import tasks
 from task_tools.services.retention import retention_jobs
 from task_tools.services.tool_calls import ToolCalls
 from task_tools.settings import ANY_HOST, Settings
+from task_tools.tools.bodies import WholeBodyMiddleware
 from task_tools.tools.calls import ToolCaller
+from task_tools.tools.route import McpRoute
 from task_tools.tools.server import create_mcp_server
 
 SERVICE = "task-tools"
@@ -64,7 +66,8 @@ def _mount(server: MCPServer[Any], app: FastAPI, settings: Settings) -> None:
     # Calls alone: without sessions there is nothing to listen to (GET) or to end (DELETE), and a listener that sends no
     # token could stay for ever.
     endpoints = [route.endpoint for route in mcp_app.routes if isinstance(route, Route)]
-    app.router.routes.extend(Route(MCP_PATH, endpoint, methods=["POST"]) for endpoint in endpoints)
+    within = [Middleware(WholeBodyMiddleware)]
+    app.router.routes.extend(McpRoute(MCP_PATH, each, methods=["POST"], middleware=within) for each in endpoints)
 
 
 def _checks(request: Request) -> Mapping[str, ReadinessCheck]:

@@ -1,5 +1,6 @@
 """Who calls, and what a route can do for them."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -17,6 +18,9 @@ from gateway.forwarding.targets import Target
 from gateway.identity.sessions import CLIENT_SECRET_PREFIX
 from gateway.resources import Resources
 from service_kit.principal import bearer_token
+from service_kit.problems import ServiceUnavailableError
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _bearer = HTTPBearer(
     scheme_name="BetterAuth", bearerFormat="JWT", description="A Better Auth JWT of the user.", auto_error=False
@@ -88,6 +92,27 @@ async def _documented_caller(
 CurrentCaller = Annotated[Caller, Depends(_documented_caller)]
 
 
+def _until_stopped(handle: Handler) -> Handler:
+    """Let who still waits when the gateway stops be told to come again."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except asyncio.CancelledError as error:
+            # Only a stop of the gateway cancels: a caller that leaves is told by `receive`.
+            raise ServiceUnavailableError(headers={"Retry-After": "1"}) from error
+
+    return answer
+
+
+class OwnRoute(APIRoute):
+    """A route that the gateway answers itself, as FastAPI does it."""
+
+    def get_route_handler(self) -> Handler:
+        """Return FastAPI's way from a request to its answer."""
+        return _until_stopped(super().get_route_handler())
+
+
 class CallerRoute(APIRoute):
     """A route whose endpoint takes `caller: CurrentCaller` and path parameters, and nothing else.
 
@@ -107,7 +132,7 @@ class CallerRoute(APIRoute):
 
         self.app = app
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Return the short way from a request to its endpoint."""
         endpoint, sessions = self.endpoint, self.opens_to_sessions
 
@@ -116,7 +141,7 @@ class CallerRoute(APIRoute):
             caller = await current_caller(request, parameters.pop("user_id"), sessions=sessions)
             return endpoint(caller=caller, **parameters)
 
-        return handle
+        return _until_stopped(handle)
 
 
 class SessionRoute(CallerRoute):

@@ -30,7 +30,10 @@ REDIS_HEALTH_CHECK_SECONDS = 30
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncGenerator[Redis]:
-    """Open the client of Redis, which answers bytes. Connections are made when needed: Redis may be away."""
+    """Open the client of Redis, which answers bytes. Connections are made when needed: Redis may be away.
+
+    All gateways share it, and nothing that it holds is needed to serve.
+    """
     # One retry, for connections that a restart has left stale; more would hold requests up while Redis is away.
     # A blocking pool: the plain one answers a burst of requests with errors.
     pool = BlockingConnectionPool.from_url(
@@ -85,8 +88,6 @@ class Resources:
     verifier: PublicTokenVerifier
     sessions: ChatKitSessions
     upstreams: Upstreams
-    redis: Redis
-    """Shared by all gateways; nothing that it holds is needed to serve."""
     guard: Guard
 
     @classmethod
@@ -100,4 +101,4 @@ class Resources:
             Guard.open(redis, settings) as guard,
         ):
             sessions = ChatKitSessions(settings, SessionRevocations(redis, _longest_session(settings)))
-            yield cls(settings, PublicTokenVerifier(keys, settings), sessions, upstreams, redis, guard)
+            yield cls(settings, PublicTokenVerifier(keys, settings), sessions, upstreams, guard)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.integration.gateway.callers import GET, POST, connection, told
 from tests.integration.gateway.conftest import Inside, StartGateway
-from tests.integration.gateway.test_edge import GET, POST, connection, told
 from tests.support.servers import eventually
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

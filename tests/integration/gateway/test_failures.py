@@ -2,27 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 
 import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from tests.integration.gateway.callers import GET, POST, connection, problem_of
 from tests.integration.gateway.conftest import Inside, StartGateway, bearer, secret_token
-from tests.integration.gateway.test_edge import GET, POST, connection, problem_of
+from tests.integration.gateway.talking_service import talking_service
 from tests.support.ports import free_port
 from tests.support.servers import eventually
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 AUTHORIZATION = bearer(secret_token())
-
-
-@asynccontextmanager
-async def _service(talk: Talk) -> AsyncGenerator[str]:
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_a_service_that_is_down_is_503(start_gateway: StartGateway) -> None:
@@ -55,7 +47,7 @@ async def test_a_silent_service_is_504(start_gateway: StartGateway) -> None:
         await over.wait()
         writer.close()
 
-    async with _service(silent) as url, start_gateway(tools_url=url, upstream_response_seconds=0.1) as gateway:
+    async with talking_service(silent) as url, start_gateway(tools_url=url, upstream_response_seconds=0.1) as gateway:
         response = await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)
         over.set()
     assert (response.status_code, response.json()["code"]) == (504, "upstream_timeout")
@@ -79,7 +71,7 @@ async def test_a_service_that_does_not_speak_http_is_502(start_gateway: StartGat
         await writer.drain()
         writer.close()
 
-    async with _service(broken) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(broken) as url, start_gateway(tools_url=url) as gateway:
         response = await gateway.post("/api/ann/tasks", headers=AUTHORIZATION)
     assert (response.status_code, response.json()["code"]) == (502, "upstream_failed")
 
@@ -91,7 +83,7 @@ async def test_an_answer_shorter_than_declared_does_not_look_whole(start_gateway
         await writer.drain()
         writer.close()
 
-    async with _service(short) as url, start_gateway(tools_url=url) as gateway:
+    async with talking_service(short) as url, start_gateway(tools_url=url) as gateway:
         with pytest.raises(httpx.RemoteProtocolError):
             await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)
 
@@ -122,7 +114,7 @@ async def test_an_answer_before_the_whole_request_is_passed_on(start_gateway: St
         await reader.read()
         writer.close()
 
-    async with _service(refuse) as url, start_gateway(chat_url=url) as gateway:
+    async with talking_service(refuse) as url, start_gateway(chat_url=url) as gateway:
         response = await gateway.post("/api/ann/chatkit", content=b"x" * 900_000, headers=AUTHORIZATION)
     assert (response.status_code, response.headers["retry-after"]) == (429, "3")
 
@@ -140,7 +132,7 @@ async def test_a_caller_that_goes_before_the_end_of_its_request_is_noticed(start
         gone.set()
         writer.close()
 
-    async with _service(stream) as url, start_gateway(chat_url=url) as gateway:
+    async with talking_service(stream) as url, start_gateway(chat_url=url) as gateway:
         async with connection(gateway) as caller:
             follow = GET.replace(b"/tasks", b"/runs/run_1/events")[:-2]
             caller.send(follow + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
@@ -159,13 +151,17 @@ async def test_who_still_waits_when_the_gateway_stops_is_told_to_come_again(
             await reader.read()
         writer.close()
 
-    async with AsyncExitStack() as longer, _service(silent) as url:
+    async with AsyncExitStack() as longer, talking_service(silent) as url:
         async with start_gateway(tools_url=url, chat_url=url) as gateway:
-            answered, incomplete = [await longer.enter_async_context(connection(gateway)) for _ in range(2)]
+            answered, incomplete, own = [await longer.enter_async_context(connection(gateway)) for _ in range(3)]
             answered.send(GET)
             incomplete.send(POST + b"Content-Length: 2\r\n\r\n{")
             await eventually(lambda: len(asked) == 2, what="the services are asked")
-        for caller in (answered, incomplete):
+            session = POST.replace(b"/chatkit ", b"/chatkit/session ")
+            own.send(session + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            await own.until(b"100 Continue\r\n\r\n")  # the body is waited for
+            own.send(b"{")
+        for caller in (answered, incomplete, own):
             answer = await caller.rest()
             assert problem_of(answer) == (503, "upstream_unavailable")
             assert b"retry-after: 1" in answer

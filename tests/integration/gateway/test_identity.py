@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 
+from tests.integration.gateway.callers import GET, TOKEN, connection, problem_of
 from tests.integration.gateway.conftest import Inside, Issuer, StartGateway, bearer, secret_token
 from tests.support.servers import eventually, serve
 
@@ -107,3 +109,19 @@ async def test_first_requests_share_one_fetch(start_gateway: StartGateway, issue
         issuer.held.set()
         assert set(await asyncio.gather(*requests)) == {200}
         assert issuer.fetches == 1
+
+
+async def test_who_waits_for_a_key_when_the_gateway_stops_is_told_to_come_again(
+    start_gateway: StartGateway, issuer: Issuer, issuer_url: str
+) -> None:
+    settings = {"jwt_algorithm": "EdDSA", "better_auth_url": issuer_url, "jwks_fetch_seconds": 30}
+    unknown = GET.replace(TOKEN.encode(), issuer.token(key_id="key-2").encode())
+    async with AsyncExitStack() as longer:
+        async with start_gateway(**settings) as gateway:
+            assert await _status(gateway, issuer.token()) == 200
+            issuer.held = asyncio.Event()
+            caller = await longer.enter_async_context(connection(gateway))
+            caller.send(unknown)
+            await eventually(lambda: issuer.fetches == 2, what="the key is looked for")
+        issuer.held.set()
+        assert problem_of(await caller.rest()) == (503, "upstream_unavailable")

@@ -18,7 +18,10 @@ class TokenKeys(Protocol):
     """A source of keys for one fixed algorithm."""
 
     async def key_for(self, header: dict[str, object]) -> PublicKey | bytes:
-        """Return the key that a token of this header must be signed with. Raises UnknownKeyError."""
+        """Return the key that a token of this header must be signed with.
+
+        Raises UnknownKeyError and KeysUnavailableError.
+        """
         ...
 
 

@@ -23,6 +23,7 @@ from contracts.ids import uuid7
 from gateway.cache import ExpiringCache
 from gateway.errors import SessionExpiredError, SessionRevokedError, SessionsUnavailableError
 from gateway.identity.session_revocations import SessionRevocations
+from gateway.identity.tokens import CHALLENGE
 from gateway.settings import Settings
 from service_kit.principal import TokenInvalidError
 from service_kit.signed_tokens import TokenForm, claims_of, header_of
@@ -37,7 +38,6 @@ TYPE: Final = "chatkit-session+jwt"
 _KEY_INFO: Final = b"threadkeep chatkit-session v1"
 _KEY_BYTES: Final = 32
 _HEADER: Final = {"typ": TYPE}
-_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 CLIENT_SECRET_PREFIX: Final = jwt.encode({}, "k" * _KEY_BYTES, ALGORITHM, headers=_HEADER).partition(".")[0] + "."
 """What every client secret begins with: its header."""
@@ -74,7 +74,6 @@ class ChatKitSessions:
         self.revocations = revocations
         self._key = derive_key(settings.signing_key)
         self._seconds = settings.chatkit_session_seconds
-        self._leeway = settings.jwt_leeway_seconds
         self._form = TokenForm(
             algorithm=ALGORITHM,
             types=frozenset({TYPE}),
@@ -117,8 +116,9 @@ class ChatKitSessions:
             return known
         session = self._read(client_secret)
         if await self._is_revoked(session):
-            raise SessionRevokedError(headers=_CHALLENGE)
-        self._verified.put(digest, session, min(session.expires_at + self._leeway, now + self._trusted_seconds))
+            raise SessionRevokedError(headers=CHALLENGE)
+        end = session.expires_at + self._form.leeway_seconds
+        self._verified.put(digest, session, min(end, now + self._trusted_seconds))
         return session
 
     def _read(self, client_secret: str) -> ChatKitSession:
@@ -126,13 +126,13 @@ class ChatKitSessions:
             header_of(client_secret, self._form)
             claims = claims_of(client_secret, self._form, (self._key,), ISSUER)
         except jwt.ExpiredSignatureError as error:
-            raise SessionExpiredError(headers=_CHALLENGE) from error
+            raise SessionExpiredError(headers=CHALLENGE) from error
         except jwt.InvalidTokenError as error:
             log.info("client_secret_refused", reason=type(error).__name__)
-            raise TokenInvalidError(headers=_CHALLENGE) from error
+            raise TokenInvalidError(headers=CHALLENGE) from error
         # Made while sessions were allowed to live longer: its revocation might be forgotten before it ends.
         if claims["exp"] - claims["iat"] > self._seconds:
-            raise SessionExpiredError(headers=_CHALLENGE)
+            raise SessionExpiredError(headers=CHALLENGE)
         return ChatKitSession(claims["sid"], claims["sub"], claims.get("thread"), claims["iat"], claims["exp"])
 
     async def _is_revoked(self, session: ChatKitSession) -> bool:

@@ -19,7 +19,8 @@ from service_kit.signed_tokens import TokenForm, claims_of, header_of, is_user_i
 
 log = structlog.get_logger(__name__)
 
-_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+"""Tells that a token was refused (RFC 6750, section 3.1)."""
 
 
 class PublicTokenVerifier:
@@ -45,7 +46,7 @@ class PublicTokenVerifier:
         Raises TokenInvalidError, TokenExpiredError, and KeysUnavailableError while the token cannot be judged.
         """
         if len(token) > self._form.max_bytes or not token.isascii():
-            raise TokenInvalidError(headers=_CHALLENGE)
+            raise TokenInvalidError(headers=CHALLENGE)
         now = time.time()
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest, now)
@@ -60,10 +61,10 @@ class PublicTokenVerifier:
             key = await self._keys.key_for(header_of(token, self._form))
             claims = claims_of(token, self._form, (key,), self._issuer)
         except jwt.ExpiredSignatureError as error:
-            raise TokenExpiredError(headers=_CHALLENGE) from error
+            raise TokenExpiredError(headers=CHALLENGE) from error
         except (jwt.InvalidTokenError, UnknownKeyError) as error:
             log.info("public_token_refused", reason=type(error).__name__)
-            raise TokenInvalidError(headers=_CHALLENGE) from error
+            raise TokenInvalidError(headers=CHALLENGE) from error
         if not is_user_id(claims["sub"]):
-            raise TokenInvalidError(headers=_CHALLENGE)
+            raise TokenInvalidError(headers=CHALLENGE)
         return claims["sub"], claims["exp"]

@@ -38,12 +38,11 @@ class SharedCounters:
             total = await self._storage.incr(rate.key_for(*key), rate.get_expiry(), count)
         return total
 
-    async def look(self) -> bool:
+    async def look(self) -> None:
         """Ask whether Redis answers."""
         async with self._noticing():
             # The storage's own `check` would swallow a cancellation.
             await self._redis.ping()
-        return not self.are_down
 
     @asynccontextmanager
     async def _noticing(self) -> AsyncGenerator[None]:

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect
 
-from gateway.dependencies import Caller, CurrentCaller
+from gateway.dependencies import Caller, CurrentCaller, OwnRoute
 from gateway.errors import SessionsUnavailableError
 from gateway.routes.documentation import USER_PATH, ObjectId, json_body
 from service_kit.problems import InvalidRequestError, PayloadTooLargeError, invalid_request
 
 MAX_BODY_BYTES = 4096
 
-router = APIRouter(prefix=USER_PATH, tags=["chat"])
+router = APIRouter(prefix=USER_PATH, tags=["chat"], route_class=OwnRoute)
 
 
 class SessionCreate(BaseModel):
