@@ -31,10 +31,18 @@ function eventsOf(response: Response): EventStream {
 
 /** Talks to one ChatKit endpoint. Every method raises `ApiError` for an answer that is not a success. */
 export class ApiClient {
-  constructor(private readonly options: ApiOptions) {}
+  /** How far the server's clock was ahead of the browser's at the last answer, in milliseconds. */
+  private serverAhead = 0;
+
+  constructor(public options: ApiOptions) {}
 
   get url(): string {
     return this.options.url;
+  }
+
+  /** The time at the server, in milliseconds since 1970, right to a second or so. Where no answer has told it, the browser's. */
+  serverTime(): number {
+    return Date.now() + this.serverAhead;
   }
 
   /** Sends a request that is answered with one document. */
@@ -86,6 +94,8 @@ export class ApiClient {
 
   private async send(url: string, init: RequestInit): Promise<Response> {
     const response = await (this.options.fetch ?? fetch)(url, init);
+    const date = Date.parse(response.headers.get("date") ?? "");
+    if (!Number.isNaN(date)) this.serverAhead = date - Date.now();
     if (!response.ok) throw await problemOf(response);
     return response;
   }

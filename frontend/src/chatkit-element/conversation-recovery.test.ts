@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { answer, frame, json, openStream, page, question, stageForEach, THREAD } from "./testing/conversation-stage";
 
@@ -79,6 +79,20 @@ describe("a conversation that lost sight of its run", () => {
     expect(stage.texts()).toEqual(["q", "Hello"]);
     expect(stage.states.some(({ activity, runId }) => activity === "streaming" && runId === "run1")).toBe(true);
     expect(localStorage.length).toBe(0);
+  });
+
+  it.each([
+    ["ahead", 11, 0, true],
+    ["behind", -11, 11, false],
+  ])("tells a question's age by the server's clock when the browser's is %s", async (_, minutesAhead, age, isFollowed) => {
+    const browserTime = Date.now.bind(Date);
+    vi.spyOn(Date, "now").mockImplementation(() => browserTime() + minutesAhead * 60_000);
+    const asked = { ...question("q"), created_at: new Date(browserTime() - age * 60_000).toISOString() };
+    stage.endpoint.answers["threads.get_by_id"] = (_call, response) => json(response, { ...THREAD, items: page([asked]) });
+    stage.endpoint.answers["items.list"] = (_call, response) => json(response, page([asked, answer("a", "Hello")]));
+    await stage.conversation.open("thr");
+    expect(stage.texts()).toEqual(isFollowed ? ["q", "Hello"] : ["q"]);
+    expect(stage.states.some(({ failure }) => failure !== null)).toBe(!isFollowed);
   });
 
   it("does not take a stream that ends early for a whole answer", async () => {

@@ -82,6 +82,18 @@ describe("looking again at a thread", () => {
     expect(stage.state()).toMatchObject({ failure: { message: "Too many." }, pending: { content: [{ text: "q2" }] } });
   });
 
+  it("says nothing of a thread that was left meanwhile", async () => {
+    storedThread({ status: null });
+    await stage.conversation.open("thr");
+    stage.endpoint.answers["threads.get_by_id"] = () => undefined;
+    const looked = stage.conversation.refresh();
+    const acted = stage.conversation.act({ type: "go" }, null, false);
+    stage.conversation.startNew();
+    await Promise.all([looked, acted]);
+    expect(stage.events.filter((event) => event.startsWith("error"))).toEqual([]);
+    expect(stage.texts()).toEqual([]);
+  });
+
   it("leaves an answer alone that has begun meanwhile", async () => {
     storedThread({ status: null });
     await stage.conversation.open("thr");

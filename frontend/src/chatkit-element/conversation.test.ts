@@ -47,6 +47,25 @@ describe("a conversation", () => {
     expect(localStorage.getItem("threadkeep.chat.run.thr")).toBe("run1");
   });
 
+  it("sends what is said while a thread is being loaded to that thread", async () => {
+    let loads = 0;
+    stage.endpoint.answers["threads.get_by_id"] = (_, response) => {
+      loads += 1;
+      if (loads > 1) json(response, { ...THREAD, items: { data: [question("q"), answer("a", "Hello")], has_more: false, after: null } });
+    };
+    stage.endpoint.answers["threads.add_user_message"] = (_, response) => {
+      openStream(response);
+      response.end(frame({ type: "thread.item.done", item: question("q2") }) + frame({ type: "thread.item.done", item: answer("a2", "Hello again") }));
+    };
+    const opened = stage.conversation.open("thr");
+    await stage.until(() => expect(loads).toBe(1));
+    await stage.say("q2");
+    await stage.settled();
+    await opened;
+    expect(stage.endpoint.types()).not.toContain("threads.create");
+    expect(stage.texts()).toEqual(["q", "Hello", "q2", "Hello again"]);
+  });
+
   it("keeps a message that was refused, and sends it again", async () => {
     stage.endpoint.answers["threads.create"] = (_, response) => json(response, { code: "queue_full", detail: "Too many." }, 429, { "retry-after": "1" });
     await expect(stage.say("q")).rejects.toThrow("Too many.");

@@ -88,8 +88,7 @@ export class ThreadkeepChatKit extends HTMLElement implements Omit<OpenAIChatKit
   connectedCallback(): void {
     if (!this.left) return;
     this.left = false;
-    const { thread } = this.state;
-    if (thread !== null) void this.conversation?.open(thread.id);
+    void this.conversation?.reopen();
   }
 
   setOptions(options: ChatKitOptions): void {
@@ -99,6 +98,8 @@ export class ThreadkeepChatKit extends HTMLElement implements Omit<OpenAIChatKit
     applyTheme(this, options.theme);
     if (api === null) return this.report(new Error("This element needs `api.url`, the address of a ChatKit endpoint."));
     if (first || this.api?.url !== api.url) this.connect(api, options.initialThread ?? null);
+    // Another `fetch` may carry a newer secret.
+    else this.api.options = api;
     this.draw();
     if (first) this.afterHandlers(() => this.emit("ready"));
   }
@@ -189,12 +190,14 @@ export class ThreadkeepChatKit extends HTMLElement implements Omit<OpenAIChatKit
 
   private async runAction(action: ActionConfig, item: WidgetItem): Promise<void> {
     const { handler = "server", streaming = true, ...plain } = action;
-    if (handler === "client") await this.options?.widgets?.onAction?.(plain, item as never);
-    else await this.conversation?.act({ type: plain.type, payload: plain.payload ?? {} }, item.id, streaming);
+    if (handler === "client") return this.options?.widgets?.onAction?.(plain, item as never);
+    const acted = this.conversation?.act({ type: plain.type, payload: plain.payload ?? {} }, item.id, streaming);
+    // What goes wrong with a streamed answer is told by the conversation.
+    await (streaming ? acted?.catch(() => undefined) : acted);
   }
 
   private renamed(thread: ThreadMetadata): void {
-    if (this.conversation?.threadId === thread.id) void this.conversation.refresh();
+    if (this.conversation?.threadId === thread.id) this.conversation.refresh().catch((cause: unknown) => this.report(cause));
   }
 
   /** Draws at most once a frame, however many events come in; a hidden page draws when it is seen again. */

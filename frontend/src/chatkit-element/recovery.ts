@@ -32,6 +32,7 @@ export type RecoveryResult =
 
 /** Waits, but not longer than until the browser is online again. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer);
@@ -80,11 +81,14 @@ async function look(options: RecoveryOptions): Promise<RecoveryResult | null> {
 export async function recover(options: RecoveryOptions): Promise<RecoveryResult> {
   const patience = performance.now() + (options.runId === null ? ITEMS_PATIENCE_MS : RUN_PATIENCE_MS);
   let length = FIRST_PAUSE_MS;
+  let followed = false;
   while (performance.now() < patience && !options.signal.aborted) {
     try {
       const result = await look(options);
       if (result !== null) return result;
-      if (await options.follow()) continue;
+      // What was followed to its end has ended, and the next look says how. If it has not, it is not asked again at once.
+      followed = (await options.follow()) && !followed;
+      if (followed) continue;
     } catch (error) {
       if (isFinal(error) || options.signal.aborted) throw error;
     }

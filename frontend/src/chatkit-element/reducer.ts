@@ -135,13 +135,14 @@ export function withNewestPage(state: ThreadState, page: Page<ThreadItem>, keepO
   const known = first ? state.items.findIndex(({ id }) => id === first.id) : -1;
   const older = known > 0 ? state.items.slice(0, known) : [];
   const stored = new Set(newest.map(({ id }) => id));
+  const here = new Set(state.items.map(({ id }) => id));
   const open = keepOpen ? state.items.filter(({ id }) => state.open.has(id) && !stored.has(id)) : [];
   return {
     ...state,
     items: [...older, ...newest, ...open].map((item) => sameOrNew(state.items, item)),
     olderAfter: older.length > 0 ? state.olderAfter : page.has_more ? (page.after ?? first?.id ?? null) : null,
     open: new Set(open.map(({ id }) => id)),
-    pending: state.pending !== null && newest.some(({ type }) => type === "user_message") ? null : state.pending,
+    pending: newest.some(({ id, type }) => type === "user_message" && !here.has(id)) ? null : state.pending,
     progress: null,
   };
 }

@@ -93,6 +93,8 @@ class ConversationStage {
   conversation!: Conversation;
   states: ThreadState[] = [];
   events: string[] = [];
+  /** Runs a tool of the page's own. */
+  tool: (name: string) => Promise<object> = async (name) => ({ ran: name });
 
   async begin(): Promise<void> {
     localStorage.clear();
@@ -108,7 +110,7 @@ class ConversationStage {
       responseEnded: () => this.events.push("end"),
       effect: (name) => this.events.push(`effect ${name}`),
       error: (error) => this.events.push(`error ${error.message}`),
-      clientTool: async (name) => ({ ran: name }),
+      clientTool: (name) => this.tool(name),
     });
     this.conversation.startNew();
   }

@@ -41,7 +41,7 @@ export class ConversationView {
   private readonly list = h("ol", { class: "items" });
   private readonly older: HTMLElement;
   private readonly loading = h("div", { class: "loading", attributes: { role: "status" } }, h("span", { class: "sr-only", text: "Loading the conversation" }), h("i"), h("i"), h("i"));
-  private readonly activity = h("div", { class: "activity", attributes: { "data-testid": "activity" } });
+  private readonly activity = h("div", { class: "activity", attributes: { "data-testid": "activity", role: "status" } });
   private readonly activityLabel = h("span", { class: "shimmer" });
   private readonly notices = h("div", { class: "notices" });
   private readonly failure = h("div", { class: "failure", attributes: { role: "alert" } });

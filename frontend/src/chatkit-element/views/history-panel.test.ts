@@ -18,6 +18,7 @@ describe("the list of conversations by keyboard", () => {
   let panel: HistoryPanel;
   let composer: HTMLElement;
   let opener: HTMLButtonElement;
+  let broken: boolean;
 
   function press(row: number, name: string): void {
     const button = panel.element.querySelectorAll(".thread").item(row).querySelector<HTMLButtonElement>(`[title=${name}]`);
@@ -28,7 +29,9 @@ describe("the list of conversations by keyboard", () => {
   beforeEach(async () => {
     const first = { data: ["a", "b"].map((id) => ({ id, title: id, created_at: AT })), has_more: true, after: "b" };
     const second = { data: [{ id: "c", title: "c", created_at: AT }], has_more: false, after: null };
-    const api = { call: async (type: string, { after }: { after?: string }) => (type === "threads.list" ? (after ? second : first) : {}) };
+    broken = false;
+    const answer = (type: string, after?: string) => (type === "threads.list" ? (after ? second : first) : {});
+    const api = { call: async (type: string, { after }: { after?: string }) => (broken ? Promise.reject(new Error("Not now.")) : answer(type, after)) };
     panel = new HistoryPanel(() => api as unknown as ApiClient, () => ({ showDelete: true, showRename: true }), { open: nothing, close: () => panel.close(), deleted: nothing, renamed: nothing, error: nothing });
     opener = document.createElement("button");
     opener.setAttribute("aria-label", "Conversations");
@@ -50,6 +53,26 @@ describe("the list of conversations by keyboard", () => {
     press(0, "Delete");
     press(0, "Delete");
     await expect.poll(focused).toBe("b");
+  });
+
+  it("asks once more before it deletes what had lost the focus meanwhile", () => {
+    press(0, "Delete");
+    expect(focused()).toBe("Delete for good?");
+    opener.focus();
+    panel.element.querySelector<HTMLButtonElement>("[title=Delete]")?.focus();
+    expect(focused()).toBe("Delete");
+  });
+
+  it("can be asked for more again after that has failed", async () => {
+    const more = panel.element.querySelector<HTMLButtonElement>(".w-block");
+    broken = true;
+    more?.focus();
+    more?.click();
+    await expect.poll(() => panel.element.textContent).toContain("Not now.");
+    expect([more?.hidden, document.activeElement]).toEqual([false, more]);
+    broken = false;
+    more?.click();
+    await expect.poll(focused).toBe("c");
   });
 
   it("stays at a conversation that was renamed", async () => {

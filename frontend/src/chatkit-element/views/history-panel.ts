@@ -3,6 +3,7 @@ import type { ApiClient } from "../api-client";
 import { h, show } from "../dom";
 import { icon } from "../icons";
 import type { ThreadMetadata } from "../protocol";
+import { NEW_CONVERSATION } from "../texts";
 
 export interface HistoryActions {
   open(threadId: string): void;
@@ -13,7 +14,6 @@ export interface HistoryActions {
 }
 
 const PAGE_SIZE = 25;
-const UNTITLED = "New conversation";
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const DAY_MS = 86_400_000;
 
@@ -100,7 +100,12 @@ export class HistoryPanel {
       show(this.more, page.has_more);
       this.say(this.list.childElementCount === 0 ? "No conversations yet." : null);
     } catch (cause) {
-      if (!signal.aborted) this.fail(cause);
+      if (signal.aborted) return;
+      if (!fromStart) {
+        show(this.more, true);
+        this.more.focus();
+      }
+      this.fail(cause);
     }
   }
 
@@ -117,7 +122,7 @@ export class HistoryPanel {
 
   private row(thread: ThreadMetadata): HTMLElement {
     const { showDelete, showRename } = this.options();
-    const title = h("span", { class: "thread-title", text: thread.title || UNTITLED });
+    const title = h("span", { class: "thread-title", text: thread.title || NEW_CONVERSATION });
     const row = h("li", { class: "thread" });
     const open = h(
       "button",
@@ -178,7 +183,11 @@ export class HistoryPanel {
     if (!row.classList.contains("is-deleting")) {
       row.classList.add("is-deleting");
       button.setAttribute("aria-label", "Delete for good?");
-      button.addEventListener("blur", () => row.classList.remove("is-deleting"), { once: true });
+      const disarm = () => {
+        row.classList.remove("is-deleting");
+        button.setAttribute("aria-label", "Delete");
+      };
+      button.addEventListener("blur", disarm, { once: true });
       return;
     }
     try {

@@ -3,7 +3,7 @@ import { h, show } from "../dom";
 import { icon } from "../icons";
 import { safeHref } from "../markdown/inline";
 import { MarkdownView } from "../markdown/view";
-import type { AssistantMessageItem, Source, Task, ThreadItem, UserMessageItem, WidgetItem, WorkflowItem } from "../protocol";
+import type { AssistantMessageItem, Source, Task, ThreadItem, WidgetItem, WorkflowItem } from "../protocol";
 import { isAllowedImage } from "../widgets/content";
 import { WidgetView, type ActionConfig } from "../widgets/view";
 
@@ -30,11 +30,6 @@ function simpleView(kind: string, render: (item: ThreadItem) => Node | null): It
       element.replaceChildren(...(content === null ? [] : [content]));
     },
   };
-}
-
-/** The text of a user message. */
-export function userText(item: UserMessageItem): string {
-  return item.content.map(({ text }) => text).join("");
 }
 
 function userMessage(item: ThreadItem): Node | null {
