@@ -110,6 +110,24 @@ async def test_every_request_type_works_in_the_thread_and_nowhere_else(system: S
     assert [thread["id"] for thread in listed] == [other.thread_id]
 
 
+async def test_items_of_another_thread_are_not_reached_through_the_own_one(system: System) -> None:
+    own, other = [Place(*await start_thread(system, system.user())) for _ in range(2)]
+    user = ThreadUser(system, own.thread_id)
+    untouched = (await system.user().post("threads.get_by_id", thread_id=other.thread_id)).json()
+    named = {"item_id": other.message_id}
+    both = [own.message_id, other.message_id]
+    for kind, parameters, expected in (
+        ("threads.retry_after_item", named, (404, "item_not_found")),
+        ("threads.custom_action", {**named, "action": ACTION}, (404, "item_not_found")),
+        ("threads.sync_custom_action", {**named, "action": ACTION}, (404, "item_not_found")),
+        ("items.feedback", {"item_ids": both, "kind": "positive"}, (404, "item_not_found")),
+        ("items.list", {"after": other.message_id}, (422, "invalid_cursor")),
+    ):
+        answer = await user.ask(kind, {"thread_id": own.thread_id, **parameters})
+        assert code_of(answer) == expected, kind
+    assert (await system.user().post("threads.get_by_id", thread_id=other.thread_id)).json() == untouched
+
+
 async def test_a_list_of_threads_has_the_one(system: System) -> None:
     own, _ = await start_thread(system, system.user())
     await start_thread(system, system.user())

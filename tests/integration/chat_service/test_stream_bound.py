@@ -74,13 +74,18 @@ def is_lost(last: JsonObject) -> bool:
 
 
 async def test_streams_whose_end_nobody_can_tell_or_show_are_given_up(bench: RelayBench) -> None:
-    silent, half = Hanging(), Hanging()
-    silent.hangs_for_run = half.hangs_for_items = True
+    silent, half, holed = Hanging(), Hanging(), Hanging()
+    silent.hangs_for_run = half.hangs_for_items = holed.hangs_for_run = holed.hangs_for_items = True
     _, first = await begun(bench, silent)
     _, second = await begun(bench, half)
+    worker, third = await begun(bench, holed)
     half.end("completed")
-    for client in (first, second):
-        assert is_lost((await ended(client))[-1])
+    worker.skip()
+    await worker.publish(done("msg_2", "two"))
+    await worker.publish_run_event("run.completed")
+    async with asyncio.timeout(BOUND_SECONDS + SLACK_SECONDS):
+        for client in (first, second, third):
+            assert is_lost((await ended(client))[-1])
     assert silent.asked > 1
 
 

@@ -1,9 +1,10 @@
 """Questions about runs, gathered: what is asked, when, and who hears which answer."""
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 import pytest
+import structlog
 
 from chat_service.relay.errors import RecordUnavailableError, RunGoneError
 from chat_service.relay.limits import RelayLimits
@@ -23,11 +24,13 @@ class History:
     def __init__(self, *known: str) -> None:
         self.known = known
         self.asked: list[list[str]] = []
+        self.logged_with: list[dict[str, Any]] = []
         self.failure: Exception | None = None
         self.hangs = False
 
     async def run_standings(self, run_ids: list[str]) -> list[RunStanding]:
         self.asked.append(run_ids)
+        self.logged_with.append(structlog.contextvars.get_contextvars())
         if self.hangs:
             await asyncio.Event().wait()
         if self.failure is not None:
@@ -59,9 +62,19 @@ async def test_questions_of_one_moment_are_one_question() -> None:
 async def test_an_urgent_question_takes_those_that_wait_along() -> None:
     history = History("run_1", "run_2")
     watch = watch_of(history, LATER)
-    waiting, urgent = watch.ask("run_1"), watch.ask("run_2", at_once=True)
-    assert [(await within(answer)).id for answer in (waiting, urgent)] == ["run_1", "run_2"]
+    waiting, *urgent = watch.ask("run_1"), watch.ask("run_2", at_once=True), watch.ask("run_2", at_once=True)
+    assert [(await within(answer)).id for answer in (waiting, *urgent)] == ["run_1", "run_2", "run_2"]
     assert history.asked == [["run_1", "run_2"]]
+
+
+async def test_a_question_for_all_is_logged_in_nobodys_name() -> None:
+    history = History("run_1")
+    watch = watch_of(history, SOON)
+    for at_once in (True, False):
+        with structlog.contextvars.bound_contextvars(principal="alice"):
+            answer = watch.ask("run_1", at_once=at_once)
+        await within(answer)
+    assert history.logged_with == [{}, {}]
 
 
 async def test_no_question_is_longer_than_the_service_takes() -> None:

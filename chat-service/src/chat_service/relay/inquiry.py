@@ -28,6 +28,7 @@ class Inquiry:
         self._now = asyncio.get_running_loop().time
         self._question: asyncio.Future[RunStanding] | None = None
         self._is_urgent = False
+        self._asked_at = 0.0
         self._has_failed = False
         self._due_at = 0.0
         self._deadline = 0.0
@@ -59,9 +60,16 @@ class Inquiry:
         due_at = math.inf if self._question is not None else self._due_at
         return min(due_at, self._deadline) if self._has_failed else due_at
 
+    @property
+    def patience_seconds(self) -> float:
+        """Longest wait for what is stored: once that has failed, no longer than to the deadline."""
+        left = self._deadline - self._now() if self._has_failed else math.inf
+        return min(self._limits.answer_seconds, left)
+
     def ask_if_due(self) -> None:
         """Put the question if it is due and none is under way."""
         if self._question is None and self._now() >= self._due_at:
+            self._asked_at = self._now()
             self._question = self._record.standing(at_once=self._is_urgent)
             self._is_urgent = False
             self._question.add_done_callback(self._on_done)
@@ -84,7 +92,11 @@ class Inquiry:
             self.fail()
             return None
         if standing.status not in TERMINAL_STATUSES:
-            self.prove(self._now(), interval)
+            had_failed = self._has_failed
+            # It may be as old as the question: the run may have ended since.
+            self.prove(self._asked_at, interval)
+            if had_failed:  # as all others had, who hear of their runs in the same moment
+                self.hasten(interval)
         return standing
 
     def fail(self) -> None:

@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from chat_service.relay import synthetic
+from chat_service.relay.alarm import Alarm
 from chat_service.relay.errors import RecordUnavailableError, RunGoneError
 from chat_service.relay.hub import Hub
 from chat_service.relay.inquiry import RETRY_SECONDS, Inquiry
@@ -51,16 +52,14 @@ class RunReader:
         self._log = event_log
         self._limits = limits
         self._passage = Passage(cursor, run_frames=run_frames)
-        self._stored = StoredFrames(record, self._passage, limits, run_frames=run_frames)
-        self._inquiry = Inquiry(record, limits, on_answer=self._hurry)
+        self._alarm = Alarm()
+        self._inquiry = Inquiry(record, limits, on_answer=self._alarm.ring)
+        self._stored = StoredFrames(record, self._passage, self._inquiry, run_frames=run_frames)
         self._queue: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._stale = True
         self._ended = False
-        self._loop = asyncio.get_running_loop()
-        self._now = self._loop.time
+        self._now = asyncio.get_running_loop().time
         self._reread_at = 0.0
         self._written_at = self._now()
 
@@ -68,7 +67,7 @@ class RunReader:
         """Queue a live frame; a client too slow for its queue reads the log instead."""
         if frame == LIVE_CHECK:
             self._inquiry.hasten_now()
-            self._hurry()
+            self._alarm.ring()
         elif not self._stale:
             self._queue.append(frame)
             if len(self._queue) > self._limits.queue_frames:
@@ -76,7 +75,7 @@ class RunReader:
 
     def flush(self) -> None:
         """Write what is queued as one chunk if the task has nothing else to do; wake it for whatever is left."""
-        if self._waiter is None or not self._queue:
+        if not self._alarm.has_sleeper or not self._queue:
             return
         frames = list[bytes]()
         try:
@@ -85,7 +84,7 @@ class RunReader:
                 return
         except Exception as error:
             self._failure = error
-        self._wake()
+        self._alarm.wake()
 
     def resync(self) -> None:
         """Read the log again: live frames may have been missed."""
@@ -93,12 +92,12 @@ class RunReader:
             self._expire("reconnect")
         self._reread_at = 0.0
         self._inquiry.hasten(self._check_interval)
-        self._hurry()
+        self._alarm.ring()
 
     def stop(self) -> None:
         """End without a word: the client is gone."""
         self._ended = True
-        self._wake()
+        self._alarm.wake()
 
     async def relay(self, outlet: Outlet, *, run: Run | None = None) -> None:
         """Write frames until the run's terminal event, or what stands in for it.
@@ -119,8 +118,7 @@ class RunReader:
         finally:
             self._hub.unsubscribe(channel, self)
             self._inquiry.close()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._alarm.clear()
             READERS.dec()
 
     @property
@@ -136,19 +134,7 @@ class RunReader:
         REREADS.labels(reason).inc()
         self._queue.clear()
         self._stale = True
-        self._wake()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def _hurry(self) -> None:
-        """Wake up, and look anew at what is due."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._wake()
+        self._alarm.wake()
 
     async def _step(self) -> None:
         try:
@@ -158,7 +144,7 @@ class RunReader:
                 await self._forward()
             elif self._stale and self._now() >= self._reread_at:
                 await self._catch_up()
-            elif self._timer is None or self._stale:
+            elif self._stale or not self._alarm.is_set:
                 await self._see_to_what_is_due()
             else:
                 await self._sleep()
@@ -178,14 +164,13 @@ class RunReader:
             if self._inquiry.is_lost:
                 await self._end_with(synthetic.LOST, "lost")
             else:
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(min(RETRY_SECONDS, self._inquiry.patience_seconds))
         else:
             await self._end_with(end, "event")
 
     async def _sleep(self) -> None:
         """Wait until there is news that `flush` did not deal with, or something is due."""
-        self._waiter = self._loop.create_future()
-        await self._waiter
+        await self._alarm.sleep()
         await self._outlet.drain()
         if self._failure is not None:
             raise self._failure
@@ -226,8 +211,9 @@ class RunReader:
                     break
                 # Behind others, the first of an attempt is what its worker wrote next: it has seen what was there.
                 if not (place and entry.cursor.seq == 1) and not self._passage.is_continued_by(entry.cursor):
-                    await self._write(frames)
-                    frames.clear()
+                    if frames:  # a hole alone proves nothing, however often it is read
+                        await self._write(frames)
+                        frames.clear()
                     await self._recover(entry.cursor)
                 self._passage.take_logged(entry.cursor, entry.frame, frames)
             if self._passage.cursor != cursor:
@@ -274,15 +260,8 @@ class RunReader:
         else:
             inquiry.ask_if_due()
             due = min(keepalive_at, inquiry.next_at)
-            self._set_timer(min(due, self._reread_at) if self._stale else due)
+            self._alarm.set(min(due, self._reread_at) if self._stale else due)
             await self._sleep()
-
-    def _set_timer(self, due: float) -> None:
-        """Wake up at `due` at the latest. A timer that rings too early is cheaper than a new one per frame."""
-        if self._timer is None or self._timer.when() > due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._hurry)
 
     async def _look_after(self, standing: RunStanding) -> None:
         """Act upon the history-service's word about a run that has been silent."""

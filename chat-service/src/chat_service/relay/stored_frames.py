@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from chat_service.relay import synthetic
 from chat_service.relay.errors import RecordUnavailableError
-from chat_service.relay.limits import RelayLimits
+from chat_service.relay.inquiry import Inquiry
 from chat_service.relay.passage import Passage
 from chat_service.relay.record import RunRecord
 from contracts.frames import Cursor
@@ -15,10 +15,10 @@ from contracts.frames import Cursor
 class StoredFrames:
     """What one reader is given instead of events. All raise RecordUnavailableError and RunGoneError."""
 
-    def __init__(self, record: RunRecord, passage: Passage, limits: RelayLimits, *, run_frames: bool) -> None:
+    def __init__(self, record: RunRecord, passage: Passage, inquiry: Inquiry, *, run_frames: bool) -> None:
         self._record = record
         self._passage = passage
-        self._limits = limits
+        self._inquiry = inquiry
         self._run_frames = run_frames
 
     async def for_gap(self, following: Cursor) -> bytes:
@@ -36,7 +36,9 @@ class StoredFrames:
     async def for_end(self) -> bytes:
         """Return what is stored and not shown, and the end of the run, which has ended."""
         async with self._in_time():
-            run, items = await self._record.run(), await self._record.items()
+            run = await self._record.run()
+        async with self._in_time():
+            items = await self._record.items()
         frames = self._passage.fill(items) + self._passage.withdrawals()
         if run.status == "failed":
             frames.append(synthetic.run_failed(run.error))
@@ -47,7 +49,7 @@ class StoredFrames:
     @asynccontextmanager
     async def _in_time(self) -> AsyncGenerator[None]:
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
+            async with asyncio.timeout(self._inquiry.patience_seconds):
                 yield
         except TimeoutError as error:
             raise RecordUnavailableError("no answer in time") from error

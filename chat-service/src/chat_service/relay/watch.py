@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from contextvars import copy_context
 
 import structlog
 
@@ -24,35 +25,43 @@ class RunWatch:
         self._history = history
         self._limits = limits
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
         self._gathered: Gathered = defaultdict(list)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._questions: set[asyncio.Task[None]] = set()
 
     def ask(self, run_id: str, *, at_once: bool = False) -> Answer:
         """Return the answer to come, which may be cancelled. It fails with RecordUnavailableError or RunGoneError.
 
-        The question is put after `gather_seconds` at the latest, or `at_once`.
+        The question is put after `gather_seconds` at the latest, or `at_once`, with what is asked at the same time.
         """
         answer: Answer = self._loop.create_future()
         self._gathered[run_id].append(answer)
-        if at_once or len(self._gathered) == MAX_STANDINGS:
+        if len(self._gathered) == MAX_STANDINGS:
             self._put()
+        elif at_once:
+            self._clear_timer()
+            self._timer = self._loop.call_soon(self._put)
         elif self._timer is None:
             self._timer = self._loop.call_later(self._limits.gather_seconds, self._put)
         return answer
 
     def close(self) -> None:
         """Ask no more."""
-        for pending in (self._timer, *self._questions):
-            if pending is not None:
-                pending.cancel()
+        self._clear_timer()
+        for question in self._questions:
+            question.cancel()
 
-    def _put(self) -> None:
+    def _clear_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _put(self) -> None:
+        self._clear_timer()
         gathered, self._gathered = self._gathered, defaultdict(list)
-        question = asyncio.create_task(self._ask(gathered))
+        # Not in the context of the request that happened to bring it about: it would be logged in that user's name.
+        question = asyncio.create_task(self._ask(gathered), context=self._context)
         self._questions.add(question)
         question.add_done_callback(self._questions.discard)
 
