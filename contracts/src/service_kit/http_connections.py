@@ -70,7 +70,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin (`asyncio.Protocol`)."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods, not the class
-        self._pool.open.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the exchange; without one, there is nothing that they could mean."""
@@ -114,6 +113,8 @@ class ConnectionPool:
         self._port = parts.port or (443 if self._secure else 80)
         self._path = parts.path.rstrip("/").encode("ascii")
         self._limit = limit
+        self._awaited = 0
+        """Connections that are being made."""
         self._idle: list[Connection] = []
         self._loop = asyncio.get_running_loop()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -135,8 +136,9 @@ class ConnectionPool:
             self.forget(connection)
         if self._is_closed:
             raise UnreachableError("closed")
-        if len(self.open) >= self._limit:
+        if len(self.open) + self._awaited >= self._limit:
             raise UnreachableError("too many connections")
+        self._awaited += 1
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 _, connection = await self._loop.create_connection(
@@ -144,9 +146,12 @@ class ConnectionPool:
                 )
         except (OSError, TimeoutError) as error:
             raise UnreachableError(type(error).__name__) from error
-        if self._is_closed:
+        finally:
+            self._awaited -= 1
+        if self._is_closed or not connection.is_open:
             connection.abort()
             raise UnreachableError("closed")
+        self.open.add(connection)
         return connection.begin(self._loop)
 
     def keep(self, connection: Connection) -> None:

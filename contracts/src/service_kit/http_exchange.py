@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
 from service_kit.http_chunks import MOST_BYTES, SIZE_LINES, chunk_of
+
+WITHOUT_BODY: Final = frozenset({204, 304})
+"""Statuses of answers that have no body, whatever their headers say (RFC 9112, section 6.3)."""
 
 Sink = Callable[[bytes], bool]
 """Takes a piece of a body; False asks for no more until `Exchange.resume`."""
@@ -191,6 +194,11 @@ class Exchange:
         self._is_between_chunks = self._is_between_chunks and data.endswith(b"\r\n")
         self._expect_chunk()
 
+    def on_message_begin(self) -> None:
+        """Note what follows a whole answer: it was not asked for. A connection that brings it is used no more."""
+        if self._begun.done():
+            self._is_spoilt = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers are nothing to pass on."""
         if not self._begun.done():
@@ -199,10 +207,9 @@ class Exchange:
     def on_headers_complete(self) -> None:
         """Let the request's sender know; heads before the last one (status 1xx) are nothing to pass on.
 
-        What follows a whole answer was not asked for: a connection that brings it is used no more.
+        A body that an answer announces and cannot have might yet come, and be taken for the next answer.
         """
         if self._begun.done():
-            self._is_spoilt = True
             return
         self.status = self._parser.get_status_code()
         if self.status < 200:
@@ -210,6 +217,7 @@ class Exchange:
         elif self.status > 599:
             self.fail(BrokenAnswerError("no status of HTTP"))
         else:
+            self._is_spoilt = self.status in WITHOUT_BODY and _announces_body(self.raw_headers)
             self._begun.set_result(None)
 
     def on_body(self, piece: bytes) -> None:
@@ -244,5 +252,12 @@ class Exchange:
         self._request_sent = True
 
     def _note_sent(self, sending: asyncio.Task[None]) -> None:
-        if not sending.cancelled() and isinstance(error := sending.exception(), Exception):
+        if sending.cancelled() or not isinstance(error := sending.exception(), Exception):
+            return
+        if not self._begun.done():  # afterwards, nobody waits for the rest of the request
             self.fail(error)
+
+
+def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    framing = {name.lower(): value for name, value in headers}
+    return b"transfer-encoding" in framing or framing.get(b"content-length", b"0") != b"0"

@@ -53,7 +53,7 @@ class Settings(LimitSettings, EdgeSettings):
     """Where the issuer's public keys are; the default is `BETTER_AUTH_URL` + `/api/auth/jwks`."""
 
     jwks_refresh_floor_seconds: float = Field(default=30.0, ge=0)
-    """Shortest time between two fetches that unknown key ids cause."""
+    """Shortest time between two fetches that unknown key ids cause, unless one has just brought a new key."""
 
     jwks_max_age_seconds: float = Field(default=300.0, gt=0)
     """Age at which the keys are fetched again in the background; a key that the issuer withdrew dies then."""
@@ -80,7 +80,7 @@ class Settings(LimitSettings, EdgeSettings):
     """How long an event stream may be silent: long, since a run may wait behind another one of its conversation."""
 
     upstream_connections: int = Field(default=8192, ge=1)
-    """Most connections to all services together; each open stream holds one."""
+    """Most connections to one service, for streams (each holds one) and for all else apart."""
 
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """Silence after which a comment is sent on an event stream."""

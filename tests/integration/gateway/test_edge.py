@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from gateway.edge.protocol import LEFT_BYTES
-from tests.integration.gateway.callers import GET, POST, connection, problem_of, told
-from tests.integration.gateway.conftest import Inside, StartGateway
+from tests.integration.gateway.callers import GET, POST, TOKEN, connection, problem_of, told
+from tests.integration.gateway.conftest import Inside, StartGateway, secret_token
 from tests.support.servers import eventually
 
 SHORT = {"edge_head_seconds": 0.4, "edge_body_idle_seconds": 0.4}
@@ -132,6 +132,26 @@ async def test_callers_that_know_no_chunks_get_none(start_gateway: StartGateway,
         await inside.pieces.put(b"data: 2\n\n")
         await inside.pieces.put(None)
         assert body + await caller.rest() == b"data: 1\n\ndata: 2\n\n"
+
+
+async def test_nor_are_they_told_to_go_on(start_gateway: StartGateway, inside: Inside) -> None:
+    async with start_gateway() as gateway, connection(gateway) as caller:
+        caller.send(POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
+        assert (await caller.rest()).startswith(b"HTTP/1.1 200")
+    assert inside.bodies == [b"{}"]
+
+
+async def test_a_pipelined_request_is_not_logged_in_the_name_of_the_one_before(
+    start_gateway: StartGateway, inside: Inside, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with start_gateway() as gateway, connection(gateway) as caller:
+        caller.send(
+            GET + GET.replace(TOKEN.encode(), secret_token(secret="another secret of 32 bytes or more").encode())
+        )
+        answers = [(await caller.answer()).split()[1] for _ in range(2)]
+    assert answers == [b"200", b"401"]
+    (refusal,) = [line for line in capsys.readouterr().out.splitlines() if "public_token_refused" in line]
+    assert "principal" not in refusal
 
 
 LARGE_HEADS = {

@@ -157,6 +157,19 @@ async def test_without_redis_an_open_gateway_counts_alone(start_gateway: StartGa
             await eventually(shared(redis_url, 20), what="Redis is told what passed meanwhile")
 
 
+async def test_what_redis_forgets_a_gateway_remembers(start_gateway: StartGateway, redis_url: str) -> None:
+    limit = 60
+    async with (
+        start_gateway(rate_limit_user=f"{limit}/day", rate_limit_sync_ms=10) as gateway,
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        passed = Counter(await codes(gateway, limit - 10))
+        for _ in range(2):
+            await client.flushdb()
+            passed.update(await codes(gateway, 15))
+        assert passed == {200: limit, 429: 20}
+
+
 async def test_without_redis_a_closed_gateway_refuses(start_gateway: StartGateway, redis_url: str) -> None:
     settings = {"rate_limit_user": "40/day", "rate_limit_sync_ms": 50, "rate_limit_fail": "closed"}
     async with detour(redis_url) as (url, proxy), start_gateway(redis_url=url, **settings) as gateway:
@@ -190,3 +203,15 @@ async def test_windows_end_and_memory_is_bounded(redis_url: str) -> None:
         for number in range(300):
             await rate.take(f"user-{number}")
         assert len(rate) == 100
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_a_window(redis_url: str) -> None:
+    now = 1_000_000.0
+    async with open_redis(redis_url) as client:
+        rate = SharedRate("user", parse("1/minute"), SharedCounters(client), fail="open", keys=100, clock=lambda: now)
+        await rate.take("ann")
+        now -= 3600
+        await rate.take("ann")
+        with pytest.raises(RateLimitedError) as refused:
+            await rate.take("ann")
+        assert int(refused.value.headers["Retry-After"]) <= 61

@@ -13,7 +13,8 @@ import redis.asyncio as redis
 from starlette.responses import Response
 
 from contracts.redis_keys import open_streams_key
-from gateway.limits.streams import PORTIONS
+from gateway.limits.counters import ANSWER_SECONDS
+from gateway.limits.streams import PORTIONS, TELL_SECONDS
 from launcher.ports import LOOPBACK
 from tests.integration.gateway.conftest import ISSUER, SECRET, SIGNING_KEY, Inside, StartGateway, bearer, secret_token
 from tests.integration.gateway.test_limits import detour
@@ -175,3 +176,34 @@ async def test_without_redis(start_gateway: StartGateway, redis_url: str, fail: 
                 if fail == "closed":
                     assert json.loads(first.content)["code"] == "limits_unavailable"
             proxy.release()
+
+
+async def test_users_do_not_wait_for_redis_one_behind_the_other(start_gateway: StartGateway, redis_url: str) -> None:
+    users = [f"user-{number}" for number in range(10)]
+    settings = {"streams_per_user": PORTIONS, "streams_per_address": 0}
+    async with detour(redis_url) as (url, proxy), start_gateway(redis_url=url, **settings) as gateway:
+        proxy.hold()
+        async with asyncio.timeout(TELL_SECONDS * len(users) / 2), AsyncExitStack() as stack:
+            both = [stack.enter_async_context(stream(gateway, user)) for user in users * 2]
+            begun = await asyncio.gather(*both)  # of each user's, the first unasked
+        assert [response.status_code for response in begun] == [200] * len(both)
+        proxy.release()
+
+
+async def test_a_stream_that_was_refused_does_not_count_after_all(start_gateway: StartGateway, redis_url: str) -> None:
+    settings = {"streams_per_user": 1, "streams_per_address": 0, "streams_fail": "closed"}
+    async with (
+        detour(redis_url) as (url, proxy),
+        start_gateway(redis_url=url, **settings) as gateway,
+        redis.Redis.from_url(redis_url) as shared,
+    ):
+        assert await status(gateway, "bob") == 200  # there is a connection
+        proxy.delay_seconds = ANSWER_SECONDS * 1.2
+        assert await status(gateway) == 503
+        await eventually(lambda: is_there(shared), what="Redis has counted it nevertheless")
+        proxy.delay_seconds = 0
+
+        async def has_room() -> bool:
+            return await status(gateway) == 200
+
+        await eventually(has_room, seconds=5, what="it does not count until its lease ends")

@@ -1,6 +1,7 @@
 """The gateway's own connections: used again, given up, held back."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -122,6 +123,27 @@ async def test_a_get_is_asked_again_once_at_most(start_gateway: StartGateway) ->
         assert connections == 2
 
 
+async def test_a_body_in_pieces_is_never_sent_in_part(start_gateway: StartGateway) -> None:
+    asked: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def end_at_the_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        ended.set()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await ended.wait()
+        yield b"}"
+
+    async with talking_service(end_at_the_second) as url, start_gateway(tools_url=url) as gateway:
+        assert (await gateway.get("/api/ann/tasks", headers=AUTHORIZATION)).content == b"{}"
+        answer = await gateway.request("GET", "/api/ann/tasks", headers=AUTHORIZATION, content=body())
+    assert (answer.status_code, len(asked)) == (502, 2)
+
+
 async def test_idle_connections_end(start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.http_connections.IDLE_CONNECTION_SECONDS", 0.05)
     ended = asyncio.Event()
@@ -216,6 +238,24 @@ async def test_more_streams_than_connections_are_refused(start_gateway: StartGat
         assert response.status_code == 200
         assert (await gateway.post(CHATKIT, headers=AUTHORIZATION)).status_code == 503
         await inside.pieces.put(None)
+
+
+async def test_connections_that_are_being_made_count(start_gateway: StartGateway) -> None:
+    limit, connections, over = 2, 0, asyncio.Event()
+
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        await over.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    async with talking_service(wait) as url, start_gateway(chat_url=url, upstream_connections=limit) as gateway:
+        asking = [asyncio.create_task(gateway.post(CHATKIT, headers=AUTHORIZATION)) for _ in range(10)]
+        await eventually(lambda: sum(task.done() for task in asking) == len(asking) - limit, what="the others are told")
+        over.set()
+        answers = [(await task).status_code for task in asking]
+    assert (sorted(answers), connections) == ([200] * limit + [503] * (len(asking) - limit), limit)
 
 
 async def test_comments_fill_silence(start_gateway: StartGateway, inside: Inside) -> None:

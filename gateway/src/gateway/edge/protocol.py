@@ -131,6 +131,8 @@ class EdgeProtocol(HttpToolsProtocol):
         if fault is not None:
             self._refusal = fault
             raise RefusedError
+        if parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # RFC 9110, section 10.1.1
         super().on_headers_complete()
         # Trailers come through the same callback. They are no headers, and nobody reads them.
         self.headers = []
@@ -260,6 +262,9 @@ def _end_when_unheard(transport: asyncio.Transport, seconds: float) -> None:
 
 
 def edge_options(settings: EdgeSettings, trusted_proxies: Sequence[Network]) -> dict[str, Any]:
-    """Return uvicorn's options for a server at the edge. WebSockets are none of its protocols."""
+    """Return uvicorn's options for a server at the edge. WebSockets are none of its protocols.
+
+    Each request has a context of its own: a pipelined one would be logged in the name of the one before it.
+    """
     doorkeeper = Doorkeeper(settings, ClientAddresses(trusted_proxies))
-    return {"http": partial(EdgeProtocol, doorkeeper), "ws": "none"}
+    return {"http": partial(EdgeProtocol, doorkeeper), "ws": "none", "reset_contextvars": True}

@@ -46,6 +46,8 @@ _BROKEN_LINE: Final = re.compile(rb"[\r\n\0]")
 
 _EVENT_STREAM: Final = b"text/event-stream"
 
+_NOT_OF_STREAMS: Final = frozenset({b"cache-control", b"content-length"})
+
 _EVENT_STREAM_HEADERS: Final = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
@@ -78,11 +80,14 @@ def request_headers(headers: RawHeaders, token: str, request_id: str | None) -> 
 
 
 def response_headers(headers: RawHeaders) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """Return what the caller gets to see of an answer's headers, and whether it is an event stream."""
+    """Return what the caller gets to see of an answer's headers, and whether it is an event stream.
+
+    A stream has no length: comments may join it.
+    """
     passed = [(name, value) for raw, value in headers if (name := raw.lower()) in _RESPONSE]
     is_stream = any(name == b"content-type" and value.lower().startswith(_EVENT_STREAM) for name, value in passed)
     if is_stream:
-        passed = [(name, value) for name, value in passed if name != b"cache-control"]
+        passed = [(name, value) for name, value in passed if name not in _NOT_OF_STREAMS]
         passed.extend(_EVENT_STREAM_HEADERS)
     return passed, is_stream
 

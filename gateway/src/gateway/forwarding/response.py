@@ -17,7 +17,7 @@ from gateway.forwarding.relay import BodyRelay
 from gateway.forwarding.targets import Target
 from gateway.forwarding.upstreams import Upstreams
 from gateway.settings import Settings
-from service_kit.http_exchange import BrokenAnswerError, Exchange, UnreachableError
+from service_kit.http_exchange import WITHOUT_BODY, BrokenAnswerError, Exchange, UnreachableError
 from service_kit.problems import InvalidRequestError, ProblemError
 from service_kit.requests import body_send_of, request_id_of
 
@@ -102,7 +102,7 @@ class ForwardedResponse(Response):
         """Return an exchange whose answer has begun, and its watch; the caller closes both.
 
         A GET that met a connection which the service had just closed is asked once more, on a new one: it changes
-        nothing, and no answer to it had begun.
+        nothing, and no answer to it had begun. Not if its body came in pieces: some of them are gone.
         """
         pool, again = self._upstreams.pool_of(self._target), False
         while True:
@@ -116,6 +116,7 @@ class ForwardedResponse(Response):
                 again = (
                     isinstance(error, BrokenAnswerError)
                     and method == "GET"
+                    and isinstance(content, bytes)
                     and not (exchange.is_first or exchange.has_begun)
                 )
                 if not again:
@@ -145,6 +146,8 @@ class ForwardedResponse(Response):
 async def _send_head(exchange: Exchange, send: Send) -> bool:
     """Send the head of the answer; tell whether it is that of an event stream."""
     headers, is_stream = response_headers(exchange.raw_headers)
+    if exchange.status in WITHOUT_BODY:  # the server takes a length for a promise
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
     exchange.raw_headers.clear()
     await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
     return is_stream

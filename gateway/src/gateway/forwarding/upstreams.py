@@ -26,7 +26,8 @@ class Upstreams:
 
     def __init__(self, settings: Settings) -> None:
         self._signer = TokenSigner("gateway", settings.signing_key)
-        self._tokens: ExpiringCache[tuple[str, Target, str | None], str] = ExpiringCache(TOKEN_CACHE_ENTRIES)
+        self._tokens: ExpiringCache[tuple[str, Target, str | None], tuple[float, str]]
+        self._tokens = ExpiringCache(TOKEN_CACHE_ENTRIES)
         bases: Mapping[Service, str] = {
             "chat-service": str(settings.chat_url),
             "history-service": str(settings.history_url),
@@ -58,13 +59,14 @@ class Upstreams:
 
         With a thread, the token allows nothing outside it.
         """
-        now = time.monotonic()
+        now = time.time()
         acting = (user_id, target, thread_id)
-        token = self._tokens.get(acting, now)
-        if token is None:
+        known = self._tokens.get(acting, now)
+        if known is None or now < known[0]:  # set back, the clock would make it one of the future
             token = self._signer.sign(target.service, (target.scope,), user_id=user_id, thread_id=thread_id)
-            self._tokens.put(acting, token, now + TOKEN_REUSE_SECONDS)
-        return token
+            known = now, token
+            self._tokens.put(acting, known, now + TOKEN_REUSE_SECONDS)
+        return known[1]
 
     async def ping(self, service: Service) -> None:
         """Ask a service whether it is alive, on a connection for this alone. Raises if it does not say so."""

@@ -85,7 +85,7 @@ class SharedRate:
         """
         now = self._clock()
         tally = self._tallies.get(key)
-        if tally is None or now >= tally.ends_at:
+        if tally is None or not tally.ends_at - self._seconds <= now < tally.ends_at:  # the clock may be set back
             tally = self._begin(key, now)
         else:
             self._tallies.move_to_end(key)
@@ -161,7 +161,8 @@ class SharedRate:
                 tally.pending += count
                 self._unreported.add(tally)
             else:
-                tally.shared = max(tally.shared, total)
+                # More than Redis says, if it has lost what it was told before.
+                tally.shared = max(tally.shared + count, total)
             tally.sending = None
         return None if total is None else total - count
 

@@ -121,14 +121,16 @@ class StreamLimits:
     async def _is_told_of(self, stream: bytes, limits: Limits) -> bool:
         """Count a stream in Redis; False if it is away. Raises TooManyStreamsError."""
         untold = [key for key, _ in limits if not self._untold.isdisjoint(self._held.get(key, ()))]
-        if untold:
-            await self._tell(untold)
-        ended = {name for key, _ in limits for name in self._ended.get(key, ())}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
+                if untold:
+                    await self._tell(untold)
+                ended = {name for key, _ in limits for name in self._ended.get(key, ())}
                 full = await self._shared.add(stream, limits, ended)
         except _FAILURES as error:
             self._note_failure(error)
+            if self._fails_closed:
+                self._forget(stream, limits)  # it does not begin, but may have been counted
             return False
         if full is not None:
             raise TooManyStreamsError(headers=_RETRY)
