@@ -28,6 +28,8 @@ NAMING = frozenset({"thread_id", "conversation_id", "run_id", "task_id", "item_i
 SESSIONS = "ChatKitSession"
 """The security scheme of operations that a ChatKit session opens as well."""
 
+NO_JSON = Body({"content": b"{"}, frozenset(), "application/json")
+
 NOT_SUPPORTED = 501
 """Parts of ChatKit's protocol that are not offered."""
 

@@ -1,8 +1,10 @@
 """The issuer of public tokens changes its keys under load, goes away, hangs and lies."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -15,6 +17,8 @@ from tests.support.servers import eventually, serve
 
 USERS = 12
 REQUESTS_EACH_PHASE = 100
+MOST_PUBLISHED = 100
+"""Keys of Better Auth's set: its adapters find no more at once."""
 
 
 async def _answer(gateway: httpx.AsyncClient, token: str, user_id: str = "ann") -> tuple[int, str]:
@@ -96,6 +100,47 @@ async def test_a_withdrawn_key_dies_without_traffic(redis_url: str) -> None:
         # One more than the next one, which may have been under way.
         await eventually(lambda: issuer.fetches >= seen + 3, what="the keys are fetched by themselves")
         assert await _answer(gateway, stolen) == (401, "token_invalid")
+
+
+async def test_keys_that_come_one_after_the_other_are_found_at_once(redis_url: str) -> None:
+    """The floor is for ids that the issuer does not know: not for the next of several keys of one rotation."""
+    issuer = RotatingIssuer()
+    async with gateway_of(issuer, redis_url) as gateway:
+        for number in range(2, 6):
+            assert await _status(gateway, issuer.token()) == 200
+            issuer.rotate(f"key-{number}")
+        assert await _status(gateway, issuer.token()) == 200
+        assert issuer.fetches == 5
+        assert await _answer(gateway, issuer.evil.token()) == (401, "token_invalid")
+        issuer.rotate("key-6")
+        assert await _answer(gateway, issuer.token()) == (401, "token_invalid")
+        assert issuer.fetches == 6
+
+
+async def test_a_clock_that_is_set_back_keeps_no_withdrawn_key(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = RotatingIssuer()
+    async with gateway_of(issuer, redis_url, jwks_max_age_seconds=0.1, jwt_cache_seconds=0.3) as gateway:
+        issuer.rotate("key-2")
+        stolen = issuer.token(key_id="key-1")
+        assert await _status(gateway, stolen) == 200
+        an_hour_ago = SimpleNamespace(time=lambda: time.time() - 3600, monotonic=time.monotonic)
+        monkeypatch.setattr("gateway.identity.tokens.time", an_hour_ago)
+        issuer.withdraw("key-1")
+
+        async def is_dead() -> bool:
+            return await _answer(gateway, stolen) == (401, "token_invalid")
+
+        await eventually(is_dead, seconds=10, what="the old key dies")
+
+
+async def test_a_rotation_that_made_as_many_keys_as_there_were_requests(redis_url: str) -> None:
+    """Better Auth makes one for each token that it is asked for before the first of them is stored."""
+    issuer = RotatingIssuer()
+    for number in range(2, MOST_PUBLISHED + 1):
+        issuer.rotate(f"key-{number}")
+    async with gateway_of(issuer, redis_url) as gateway:
+        statuses = {key_id: await _status(gateway, issuer.token(key_id=key_id)) for key_id in issuer.mints}
+        assert statuses == dict.fromkeys(issuer.mints, 200)
 
 
 async def test_a_key_that_is_newer_than_the_fetch_under_way() -> None:

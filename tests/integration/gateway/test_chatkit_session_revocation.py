@@ -1,7 +1,9 @@
 """ChatKit sessions that are taken back: at one gateway or another, and while Redis is away."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -90,6 +92,22 @@ async def test_a_verified_session_is_trusted_for_a_stated_while(start_gateway: S
             return (await use(client, session)).status_code == 401
 
         await eventually(is_refused, what="the trust ends")
+
+
+async def test_a_clock_that_is_set_back_prolongs_no_trust(
+    start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_gateway(session_revocation_seconds=0.2) as client:
+        session = await create(client)
+        assert (await use(client, session)).status_code == 200
+        an_hour_ago = SimpleNamespace(time=lambda: time.time() - 3600, monotonic=time.monotonic)
+        monkeypatch.setattr("gateway.identity.sessions.time", an_hour_ago)
+        await revoke(client, session["session_id"])
+
+        async def is_refused() -> bool:
+            return (await use(client, session)).status_code == 401
+
+        await eventually(is_refused, seconds=10, what="the trust ends")
 
 
 async def test_a_revocation_is_kept_as_long_as_a_session_can_live(start_gateway: StartGateway, redis_url: str) -> None:

@@ -1,7 +1,8 @@
 """Public keys of the issuer, from its JSON Web Key Set (RFC 7517).
 
 Keys are fetched at the start, again in the background whenever they are old, and at once for an unknown key id,
-but then not more often than the floor allows. There is one fetch at a time, which everybody waits for who needs it.
+but then not more often than the floor allows, unless a fetch has just brought a new key: at a rotation several come one
+after the other. There is one fetch at a time, which everybody waits for who needs it.
 The last good keys stay while the issuer does not answer, or answers with something else. While it does answer, tokens
 of a key that it withdrew are refused after `JWKS_MAX_AGE_SECONDS` + `JWKS_FETCH_SECONDS` + `JWT_CACHE_SECONDS` at the
 latest, with traffic or without.
@@ -30,7 +31,9 @@ FIRST_FETCH_RETRY_SECONDS = 1.0
 """Shortest time between two fetches while there is no key at all."""
 
 MAX_BODY_BYTES = 131_072
-MAX_KEYS = 32
+MAX_KEYS = 128
+"""More than Better Auth publishes (100). It is many when requests come together at a rotation: each makes a key."""
+
 MAX_KEY_ID_LENGTH = 256
 RSA_BITS = range(2048, 8193)
 """Smaller keys can be broken, larger ones make each verification slow."""
@@ -175,6 +178,8 @@ class JwksKeys:
         else:
             if keys.keys() != self._keys.keys():
                 log.info("jwks_changed", keys=len(keys))
+            if not keys.keys() <= self._keys.keys():
+                self._next_search = 0.0
             self._keys, self._is_current = keys, True
             delay = self._max_age
         self._timer = asyncio.get_running_loop().call_later(delay, self.refresh)

@@ -85,6 +85,7 @@ class ChatKitSessions:
         self._trusted_seconds = settings.session_revocation_seconds
         self._trusts_unknown = settings.session_revocation_fail == "open"
         self._verified: ExpiringCache[bytes, ChatKitSession] = ExpiringCache(settings.jwt_cache_entries)
+        """By digest, on the monotonic clock: set back, the other one would let revoked sessions live on."""
 
     def create(self, user_id: str, *, thread_id: str | None, seconds: int | None) -> tuple[str, ChatKitSession]:
         """Return a client secret and its session; no session lives longer than `CHATKIT_SESSION_SECONDS`."""
@@ -109,16 +110,15 @@ class ChatKitSessions:
         Raises TokenInvalidError, SessionExpiredError, SessionRevokedError, and SessionsUnavailableError while Redis
         does not answer and `SESSION_REVOCATION_FAIL` is `closed`.
         """
-        now = time.time()
+        now = time.monotonic()
         digest = hashlib.sha256(client_secret.encode()).digest()
         known = self._verified.get(digest, now)
-        if known is not None:
+        if known is not None and time.time() < known.expires_at + self._form.leeway_seconds:
             return known
         session = self._read(client_secret)
         if await self._is_revoked(session):
             raise SessionRevokedError(headers=CHALLENGE)
-        end = session.expires_at + self._form.leeway_seconds
-        self._verified.put(digest, session, min(end, now + self._trusted_seconds))
+        self._verified.put(digest, session, now + self._trusted_seconds)
         return session
 
     def _read(self, client_secret: str) -> ChatKitSession:

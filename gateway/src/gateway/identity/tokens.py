@@ -38,7 +38,8 @@ class PublicTokenVerifier:
             required=("iss", "aud", "exp", "iat", "sub"),
         )
         self._cache_seconds = settings.jwt_cache_seconds
-        self._verified: ExpiringCache[bytes, str] = ExpiringCache(settings.jwt_cache_entries)
+        self._verified: ExpiringCache[bytes, tuple[str, float]] = ExpiringCache(settings.jwt_cache_entries)
+        """By digest, on the monotonic clock: set back, the other one would let withdrawn keys live on."""
 
     async def user_of(self, token: str) -> str:
         """Return the id of the user whose valid token it is.
@@ -47,14 +48,14 @@ class PublicTokenVerifier:
         """
         if len(token) > self._form.max_bytes or not token.isascii():
             raise TokenInvalidError(headers=CHALLENGE)
-        now = time.time()
+        now = time.monotonic()
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest, now)
-        if known is not None:
-            return known
-        user_id, expires_at = await self._verify(token)
-        self._verified.put(digest, user_id, min(expires_at + self._form.leeway_seconds, now + self._cache_seconds))
-        return user_id
+        if known is None or time.time() >= known[1]:
+            user_id, expires_at = await self._verify(token)
+            known = user_id, expires_at + self._form.leeway_seconds
+            self._verified.put(digest, known, now + self._cache_seconds)
+        return known[0]
 
     async def _verify(self, token: str) -> tuple[str, float]:
         try:
