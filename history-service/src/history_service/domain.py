@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, cast, get_args
+from itertools import chain
+from typing import cast, get_args
 
 from contracts.conversations import ItemPut, JsonObject, MessageKind, MessageStatus, Role, ToolCall
 from contracts.principal import MAX_TOKEN_SECONDS
@@ -151,23 +152,25 @@ def unstorable(value: object) -> str | None:
 
     Postgres text has no NUL and no lone surrogates, its JSON no NaN and no infinity.
     """
-    pending: list[tuple[object, int]] = [(value, 1)]
-    while pending:
-        current, depth = pending.pop()
-        if depth > MAX_JSON_DEPTH:
-            return f"The JSON is nested deeper than {MAX_JSON_DEPTH} levels."
-        if isinstance(current, str):
-            if "\x00" in current or _SURROGATE.search(current):
-                return "A text contains a NUL character or a lone surrogate."
-        elif isinstance(current, float):
-            if not math.isfinite(current):
-                return "A number is not finite."
-        elif isinstance(current, dict):
-            members = cast(dict[str, Any], current)
-            pending.extend((part, depth + 1) for pair in members.items() for part in pair)
-        elif isinstance(current, list):
-            pending.extend((part, depth + 1) for part in cast(list[Any], current))
-    return None
+    level: list[object] = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        text = "".join(each for each in level if isinstance(each, str))
+        if "\x00" in text or _SURROGATE.search(text):
+            return "A text contains a NUL character or a lone surrogate."
+        if not all(math.isfinite(each) for each in level if isinstance(each, float)):
+            return "A number is not finite."
+        level = list(_parts_of(level))
+        if not level:
+            return None
+    return f"The JSON is nested deeper than {MAX_JSON_DEPTH} levels."
+
+
+def _parts_of(level: Iterable[object]) -> Iterable[object]:
+    """Return what the values hold that hold anything: names and members of objects, and entries of lists."""
+    objects = [cast(dict[str, object], each) for each in level if each and isinstance(each, dict)]
+    lists = [cast(list[object], each) for each in level if each and isinstance(each, list)]
+    members = chain.from_iterable(each.values() for each in objects)
+    return chain(chain.from_iterable(objects), members, chain.from_iterable(lists))
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from history_service.json_body import body_of, storable_json
 from history_service.plain_route import plain_app
+from service_kit.principal import TokenFirstRoute
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(TokenFirstRoute):
     """A route that refuses, before anything looks at it, a body that Postgres would not give back as it came.
 
     FastAPI would answer some of them with 400 (nested too deep, integers too long), and take the last of two members

@@ -1,8 +1,10 @@
-"""Pages and snippets of a search; pure functions."""
+"""Words, pages and snippets of a search; pure functions."""
 
 import html
 import math
+import re
 import struct
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -49,6 +51,24 @@ def search_cursor(text: str) -> SearchPlace:
     if not is_valid_id(identifier) or not math.isfinite(number):
         raise InvalidCursorError()
     return SearchPlace(number, written_at, identifier)
+
+
+def any_form_of(query: str) -> str:
+    """Return a tsquery, as Postgres writes it, that also finds its words written otherwise: composed or decomposed.
+
+    Texts are stored as they came, `ü` as one character or, as from file names of macOS, as two (Unicode's forms NFC and
+    NFD). What is asked has both forms, for it is short: a text full of marks takes seconds to bring into either.
+    """
+    return _LEXEME.sub(_any_form, query)
+
+
+_LEXEME = re.compile(r"'(?:[^'\\]|''|\\.)*'")
+
+
+def _any_form(lexeme: re.Match[str]) -> str:
+    asked = lexeme.group()
+    forms = dict.fromkeys((asked, unicodedata.normalize("NFC", asked), unicodedata.normalize("NFD", asked)))
+    return asked if len(forms) == 1 else f"({' | '.join(forms)})"
 
 
 def snippet_of(part: str, *, cut_before: bool, cut_after: bool) -> str:

@@ -2,7 +2,9 @@
 
 import html
 import json
+import unicodedata
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -99,6 +101,28 @@ async def test_words_phrases_alternatives_and_exclusions(alice: UserHistory, wor
 async def test_unicode_and_punctuation(alice: UserHistory, said: str, words: str) -> None:
     identifier = await conversation(alice, said)
     assert await found(alice, words) == [identifier]
+
+
+@pytest.mark.parametrize(("written", "asked"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+async def test_words_are_found_however_their_marks_are_written(
+    alice: UserHistory, written: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    """As one character with its mark (NFC), or as two, as in the names of files of macOS (NFD)."""
+    titled = await conversation(alice, "tea", title=unicodedata.normalize(written, "Die Äpfel"))
+    said, other = [
+        await conversation(alice, unicodedata.normalize(written, text))
+        for text in ("Zoë's köstliche Äpfel, and tea", "Zoë's tea")
+    ]
+    for words, expected in (
+        ("äpfel zoë's", {said}),
+        ('"köstliche äpfel"', {said}),
+        ("äpfel", {said, titled}),
+        ("tea -äpfel", {titled, other}),
+        ("äpfel or zoë", {said, titled, other}),
+    ):
+        assert set(await found(alice, unicodedata.normalize(asked, words))) == expected, words
+    hits = await alice.search_conversations(unicodedata.normalize(asked, '"köstliche äpfel"'))
+    assert unicodedata.normalize(written, "<mark>Äpfel</mark>, and tea") in hits.data[0].snippet
 
 
 @pytest.mark.parametrize(

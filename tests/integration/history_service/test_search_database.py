@@ -1,6 +1,6 @@
 """Search in the database: what an index can hold, what is read, and whose words a user gets to see."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import pytest
@@ -92,10 +92,10 @@ async def test_what_is_deleted_while_it_is_found_is_left_out(database: Database)
     class Meanwhile(SearchStore):
         """Between finding and reading, somebody deletes the first of what was found."""
 
-        async def _read(self, words: str, page: list[Any]) -> list[SearchHit]:
+        async def _read(self, asked: Mapping[str, str | None], page: list[Any]) -> list[SearchHit]:
             async with database.transaction(USER_ROLE, "alice") as other:
                 await other.execute(_DELETE, id=page[0]["conversation_id"])
-            return await super()._read(words, page)
+            return await super()._read(asked, page)
 
     for conversation_id in ("thr_1", "thr_2", "thr_3"):
         await store(database, "alice", f"needle of {conversation_id}", conversation_id)

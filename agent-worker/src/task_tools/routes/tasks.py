@@ -6,9 +6,10 @@ from fastapi import APIRouter, Path, Query
 
 from contracts.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT, Order, Page
 from contracts.tasks import Task, TaskCreate, TaskPatch, TaskStatus
+from service_kit.principal import TokenFirstRoute
 from task_tools.dependencies import OwnTasks
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=TokenFirstRoute)
 
 ID_PATTERN = "^[A-Za-z0-9_-]{1,128}$"
 

@@ -22,13 +22,14 @@ class TokenCache:
 
     def token(self, scope: str, user_id: str | None = None) -> str:
         """Return a token for the scope, for the user if one is named."""
-        key, now = (user_id, scope), time.monotonic()
+        key, now = (user_id, scope), time.time()
         kept = self._kept.get(key)
-        if kept is not None and now < kept[0]:
+        # Where the clock was set back, it would be one of the future.
+        if kept is not None and 0 <= now - kept[0] < MAX_TOKEN_SECONDS - REUSE_LEEWAY_SECONDS:
             self._kept.move_to_end(key)
             return kept[1]
         token = self._signer.sign(AUDIENCE, [scope], user_id=user_id)
-        self._kept[key] = (now + MAX_TOKEN_SECONDS - REUSE_LEEWAY_SECONDS, token)
+        self._kept[key] = (now, token)
         self._kept.move_to_end(key)
         if len(self._kept) > MAX_KEPT_TOKENS:
             self._kept.popitem(last=False)

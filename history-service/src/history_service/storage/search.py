@@ -1,5 +1,7 @@
 """Search over the titles and messages of one user."""
 
+from collections.abc import Mapping
+
 from asyncpg import Record
 from sqlalchemy import text
 
@@ -19,10 +21,13 @@ PART_STEP = 200
 """A snippet is one of the parts of this length that begin every so many characters: words across an end are whole in
 the next."""
 
+_ASK = Statement(text("SELECT CAST(history.search_query(CAST(:words AS text)) AS text)"))
+_ASKED = "coalesce(CAST(CAST(:query AS text) AS tsquery), history.search_query(CAST(:words AS text)))"
+
 # Titles need no index of their own: every append changes the conversation's row, so it would grow with each message.
 # They are found among the user's conversations.
 _FIND = """
-    WITH asked AS MATERIALIZED (SELECT history.search_query(CAST(:words AS text)) AS query),
+    WITH asked AS MATERIALIZED (SELECT {asked} AS query),
     hits AS (
         SELECT found.conversation_id, found.message_id, found.rank, found.written_at
         FROM asked, history.search_messages(asked.query, CAST(:candidates AS integer)) AS found
@@ -43,7 +48,7 @@ _AFTER = """
     WHERE (rank, written_at, conversation_id)
         < (CAST(:rank AS real), CAST(:written_at AS timestamptz), CAST(:conversation_id AS text))
 """
-_FIRST, _NEXT = Statement(text(_FIND.format(after=""))), Statement(text(_FIND.format(after=_AFTER)))
+_FIRST, _NEXT = [Statement(text(_FIND.format(asked=_ASKED, after=after))) for after in ("", _AFTER)]
 
 _CONVERSATION = ", ".join(f"conversation.{column.name}" for column in COLUMNS)
 # Without OFFSET 0, a text of 50,000 characters would be disguised anew for each of its 250 parts: for seconds.
@@ -51,7 +56,7 @@ _READ = Statement(
     text(
         f"""
         WITH asked AS MATERIALIZED (
-            SELECT history.search_query(CAST(:words AS text)) AS query,
+            SELECT {_ASKED} AS query,
                 CASE length(to_tsvector('pg_catalog.english', CAST(:words AS text)))
                     WHEN 0 THEN CAST('pg_catalog.simple' AS regconfig)
                     ELSE CAST('pg_catalog.english' AS regconfig)
@@ -107,20 +112,22 @@ class SearchStore:
         reason = unstorable(words)
         if reason is not None:
             raise InvalidRequestError(reason)
-        asked = {"words": words, "user_id": self._user_id, "candidates": candidates, "rows": limit + 1}
+        query = None if words.isascii() else results.any_form_of(await self._transaction.value(_ASK, words=words))
+        asked = {"words": words, "query": query, "user_id": self._user_id}
+        limits = {"candidates": candidates, "rows": limit + 1}
         if after is None:
-            rows = await self._transaction.rows(_FIRST, **asked)
+            rows = await self._transaction.rows(_FIRST, **asked, **limits)
         else:
-            rows = await self._transaction.rows(_NEXT, **asked, **vars(search_cursor(after)))
+            rows = await self._transaction.rows(_NEXT, **asked, **limits, **vars(search_cursor(after)))
         page = rows[:limit]
         last = str(_place(page[-1])) if page else None
-        return Page(data=await self._read(words, page), has_more=len(rows) > limit, after=last)
+        return Page(data=await self._read(asked, page), has_more=len(rows) > limit, after=last)
 
-    async def _read(self, words: str, page: list[Record]) -> list[SearchHit]:
+    async def _read(self, asked: Mapping[str, str | None], page: list[Record]) -> list[SearchHit]:
         if not page:
             return []
         places = {name: [row[name[:-1]] for row in page] for name in ("conversation_ids", "message_ids")}
-        texts = await self._transaction.rows(_READ, words=words, user_id=self._user_id, **places, **_HIGHLIGHT)
+        texts = await self._transaction.rows(_READ, **asked, **places, **_HIGHLIGHT)
         # Not as many as there are places, if a conversation has been deleted since.
         return [_hit(page[int(row["number"]) - 1], row) for row in texts]
 
