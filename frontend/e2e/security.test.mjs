@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { answered, BASE_URL, launch, openChat, say, signUp, TIMEOUT_MS, watchPolicy } from "./browser.mjs";
+import { answered, BASE_URL, launch, openChat, say, signOut, signUp, TIMEOUT_MS, watchPolicy } from "./browser.mjs";
 
 const EVIL = "http://evil.example";
 const HOSTILE = `<img src=x onerror="window.ran=1"><script>window.ran=1</script>`;
@@ -173,11 +173,11 @@ test("the session is a cookie that no script and no other site gets, and hostile
   });
 
   await t.test("nobody is led to another site", async () => {
+    const cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+    const followed = (path, redirect) => fetch(`${BASE_URL}${path}${encodeURIComponent("/.//evil.example")}`, { headers: { cookie }, redirect });
+    assert.equal(new URL((await followed("/api/auth/reset-password/x?callbackURL=", "follow")).url).origin, BASE_URL);
     for (const path of ["/sign-in?next=", "/sign-up?next=", "/api/auth/verify-email?token=x&callbackURL="]) {
-      const { status, headers } = await fetch(`${BASE_URL}${path}${encodeURIComponent("/.//evil.example")}`, {
-        headers: { cookie: (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ") },
-        redirect: "manual",
-      });
+      const { status, headers } = await followed(path, "manual");
       assert.equal(headers.get("location"), path.startsWith("/api/") ? null : "/dashboard", `${status} ${path}`);
     }
   });
@@ -198,6 +198,13 @@ test("the session is a cookie that no script and no other site gets, and hostile
     assert.deepEqual(violations, []);
   });
 
+  await t.test("what is one visitor's stays out of caches", async () => {
+    for (const path of ["get-session", "token", "list-sessions"]) {
+      const answer = await page.request.get(`${BASE_URL}/api/auth/${path}`);
+      assert.deepEqual([answer.status(), answer.headers()["cache-control"]], [200, "no-store"], path);
+    }
+  });
+
   await t.test("OpenAI's element gets its frame on the chat page, also behind a link, and nowhere else", async () => {
     const other = await page.context().newPage();
     await other.route(`${OPENAI}/**/chatkit.js`, (route) => route.fulfill({ contentType: "text/javascript", body: ELEMENT }));
@@ -214,6 +221,23 @@ test("the session is a cookie that no script and no other site gets, and hostile
       return refused.then(() => undefined);
     }, `${OPENAI}/frame.html`);
     assert.equal(violations.length, 1);
+    await other.close();
+  });
+
+  await t.test("who signs in next sees nothing of who was here before, in another tab neither", async () => {
+    const tab = await page.context().newPage();
+    await tab.goto(`${BASE_URL}/dashboard/chat`);
+    await tab.locator("openai-chatkit .bubble").filter({ hasText: "onerror" }).waitFor();
+    await page.bringToFront();
+    await page.goto(`${BASE_URL}/dashboard`);
+    await signOut(page);
+    await page.goBack();
+    await page.waitForURL((url) => url.pathname === "/sign-in");
+    await signUp(page);
+    await tab.bringToFront();
+    await tab.getByText("Nothing here yet").waitFor();
+    assert.equal(tab.url(), `${BASE_URL}/dashboard`);
+    assert.doesNotMatch(await tab.locator("body").innerText(), /onerror/);
   });
   await page.context().close();
 });

@@ -1,6 +1,7 @@
 /** The network boundary: who may pass, and with what. */
 import { NextResponse, type NextRequest } from "next/server";
 
+import { logAuth } from "@/server/auth-log";
 import { DATA_POLICY, pagePolicy, strictTransport } from "@/server/content-security";
 import { mayUseSession } from "@/server/origins";
 import { problem } from "@/server/problems";
@@ -20,7 +21,13 @@ async function proxyApi(request: NextRequest): Promise<Response> {
   if (!mayUseSession(request.method, request.headers, settings().auth.origins)) {
     return problem(403, "origin_mismatch", "Forbidden", "This request must come from a page of this site (Origin header).");
   }
-  const token = await sessionToken(request.headers);
+  let token: string | null;
+  try {
+    token = await sessionToken(request.headers);
+  } catch (error) {
+    logAuth("error", "no token could be made", error);
+    return problem(503, "sessions_unavailable", "Service Unavailable", "Your session could not be looked up. Try again in a moment.");
+  }
   if (token === null) return problem(401, "token_missing", "Unauthorized", "Sign in to continue.");
   const headers = new Headers(request.headers);
   for (const name of ["cookie", "accept-encoding"]) headers.delete(name);

@@ -98,6 +98,23 @@ describe("a conversation", () => {
     expect(stage.state().failure).toBeNull();
   });
 
+  it("makes one answer at a time, and takes what is not answered by a stream", async () => {
+    stage.endpoint.answers["threads.create"] = (_, response) => {
+      openStream(response, "run1");
+      response.write(frame({ type: "thread.created", thread: THREAD }) + frame({ type: "thread.item.done", item: question("q") }));
+    };
+    stage.endpoint.answers["threads.sync_custom_action"] = (_, response) => json(response, {});
+    await stage.say("q");
+    await stage.until(() => expect(stage.texts()).toEqual(["q"]));
+    await expect(stage.say("q2")).rejects.toThrow("An answer is being made");
+    await expect(stage.conversation.act({ type: "go" }, null, true)).rejects.toThrow("An answer is being made");
+    await stage.conversation.act({ type: "look" }, null, false);
+    expect(stage.endpoint.types()).toEqual(["threads.create", "threads.sync_custom_action"]);
+    expect(stage.state()).toMatchObject({ activity: "streaming", runId: "run1", pending: null, failure: null });
+    await stage.conversation.stop();
+    expect(stage.endpoint.cancelled).toEqual(["run1"]);
+  });
+
   it("offers a retry for an old question without an answer", async () => {
     const old = { ...question("q"), created_at: "2020-01-01T00:00:00Z" };
     stage.endpoint.answers["threads.get_by_id"] = (_, response) => json(response, { ...THREAD, items: page([old]) });

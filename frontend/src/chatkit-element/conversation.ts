@@ -2,10 +2,10 @@
 import { Answer } from "./answer";
 import type { ApiClient } from "./api-client";
 import type { ConversationEvents } from "./conversation-events";
-import { errorOf, lostBeforeSent } from "./failures";
+import { ANSWERING, errorOf, lostBeforeSent } from "./failures";
 import type { UserMessageInput, WidgetAction } from "./protocol";
 import { NEWEST_PAGE_SIZE } from "./recovery";
-import { cutAfter, EMPTY_STATE, lastUserMessage, withNewestPage, withOlderPage, withPending } from "./reducer";
+import { cutAfter, EMPTY_STATE, isBusy, lastUserMessage, withNewestPage, withOlderPage, withPending } from "./reducer";
 import { ShownThread } from "./shown-thread";
 
 const OLDER_PAGE_SIZE = 30;
@@ -73,8 +73,12 @@ export class Conversation {
     if (await this.load(threadId, scope.signal).catch(unlessLeft(scope))) await this.answer.resume(threadId);
   }
 
-  /** Sends a user message. Resolves when the server has taken it, or this is no longer waited for; raises when it has not. */
+  /**
+   * Sends a user message. Resolves when the server has taken it, or this is no longer waited for; raises when it has not,
+   * and while another answer is being made.
+   */
   async send(input: UserMessageInput): Promise<void> {
+    this.refuseBesideAnswer();
     const { missed } = this.thread;
     if (missed !== null && !(await this.loadAnew(missed))) throw new Error(this.thread.state.failure?.message);
     const { threadId } = this;
@@ -95,16 +99,20 @@ export class Conversation {
     if (state.pending !== null && unsent !== null) return this.send(unsent);
     const question = lastUserMessage(state.items);
     if (threadId === null || question === null) return;
+    this.refuseBesideAnswer();
     this.thread.set(cutAfter(state, question.id));
     await this.answer.ask({ type: "threads.retry_after_item", params: { thread_id: threadId, item_id: question.id } });
   }
 
-  /** Sends an action of a widget, or of the page, to the server. */
+  /** Sends an action of a widget, or of the page, to the server. One that is answered by a stream raises beside another. */
   async act(action: WidgetAction, itemId: string | null, streaming: boolean): Promise<void> {
     const { threadId, scope } = this;
     if (threadId === null) return;
     const params = { thread_id: threadId, item_id: itemId, action };
-    if (streaming) return this.answer.ask({ type: "threads.custom_action", params });
+    if (streaming) {
+      this.refuseBesideAnswer();
+      return this.answer.ask({ type: "threads.custom_action", params });
+    }
     const answer = await this.api.call("threads.sync_custom_action", params, scope.signal).catch(unlessLeft(scope));
     if (answer?.updated_item) this.thread.apply({ type: "thread.item.replaced", item: answer.updated_item });
   }
@@ -128,6 +136,12 @@ export class Conversation {
     } finally {
       this.loadingOlder = false;
     }
+  }
+
+  /** One answer at a time: of two, only one could be stopped. A thread that is being loaded is waited for instead. */
+  private refuseBesideAnswer(): void {
+    const { state } = this.thread;
+    if (state.activity !== "loading" && isBusy(state)) throw new Error(ANSWERING);
   }
 
   private reset(): void {

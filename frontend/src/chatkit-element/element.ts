@@ -192,7 +192,7 @@ export class ThreadkeepChatKit extends HTMLElement implements Omit<OpenAIChatKit
     const { handler = "server", streaming = true, ...plain } = action;
     if (handler === "client") return this.options?.widgets?.onAction?.(plain, item as never);
     const acted = this.conversation?.act({ type: plain.type, payload: plain.payload ?? {} }, item.id, streaming);
-    // What goes wrong with a streamed answer is told by the conversation.
+    // What goes wrong with a streamed answer is told by the conversation. Beside another one, the action does nothing.
     await (streaming ? acted?.catch(() => undefined) : acted);
   }
 

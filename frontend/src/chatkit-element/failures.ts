@@ -5,6 +5,7 @@ import type { Run } from "./api-client";
 import type { Failure } from "./reducer";
 
 export const NO_ANSWER = "This message has no answer yet.";
+export const ANSWERING = "An answer is being made. Wait for its end, or stop it.";
 const LOST_BEFORE_SENT = "The connection was lost before the message arrived.";
 /** Asking again will not change these. After 401 it will, for who has signed in again. */
 const FINAL_STATUSES: readonly number[] = [400, 403, 404, 413, 422];

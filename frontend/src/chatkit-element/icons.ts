@@ -24,6 +24,7 @@ const ICONS: Readonly<Record<string, IconNode>> = {
 
 /** An icon by its ChatKit name; `lucide:` names work for the drawings above, and others become a dot. */
 export function icon(name: string, size = 18): SVGElement {
-  const node = ICONS[name.replace(/^(?:lucide|vendor):/, "")] ?? Circle;
+  const known = name.replace(/^(?:lucide|vendor):/, "");
+  const node = (Object.hasOwn(ICONS, known) ? ICONS[known] : undefined) ?? Circle;
   return createElement(node, { width: size, height: size, "stroke-width": 2, "aria-hidden": "true" });
 }

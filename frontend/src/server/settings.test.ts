@@ -39,6 +39,11 @@ describe("settings", () => {
     expect(readSettings({ ...REQUIRED, CHATKIT_SCRIPT_URL: value }).chatkit.scriptUrl).toBeNull();
   });
 
+  it.each(["https://Tasks.Example", "https://tasks.example:443/", " https://tasks.example// "])("give %j the form of the gateway's settings", (address) => {
+    const { auth, jwt } = readSettings({ ...REQUIRED, BETTER_AUTH_URL: address });
+    expect([auth.url, jwt.issuer]).toEqual(["https://tasks.example", "https://tasks.example"]);
+  });
+
   it("trust both names of the loopback address, and no other site", () => {
     const { origins } = readSettings({ ...REQUIRED, BETTER_AUTH_URL: "http://127.0.0.1:3300/" }).auth;
     expect([...origins].sort()).toEqual(["http://127.0.0.1:3300", "http://localhost:3300"]);

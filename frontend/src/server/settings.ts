@@ -63,7 +63,8 @@ function positive(env: Environment, name: string, fallback: number): number {
 
 function url(name: string, text: string): string {
   if (!URL.canParse(text)) throw new SettingsError(`${name} must be an absolute address, not "${text}"`);
-  return text.replace(/\/+$/, "");
+  // In the form that the gateway gives it, too: it compares the issuer of tokens as text.
+  return new URL(text).href.replace(/\/+$/, "");
 }
 
 function list(text: string | undefined): string[] {

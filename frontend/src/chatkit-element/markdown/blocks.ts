@@ -11,13 +11,14 @@ export type Block =
   | { readonly kind: "table"; readonly align: readonly Alignment[]; readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
   | { readonly kind: "rule" };
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
+// Each takes a time that grows with the line, not with its square: answers have lines of any length.
+const FENCE = /^ {0,3}(`{3,}|~{3,}(?!~))([^`]*)$/;
 const ANY_FENCE = /^\s*(`{3,}|~{3,})/;
-const HEADING = /^ {0,3}(#{1,6})(?:\s+(.*?))?(?:\s+#+)?\s*$/;
+const HEADING = /^ {0,3}(#{1,6})(?:\s(.*))?$/;
 const RULE = /^ {0,3}(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
 const MARKER = /^( {0,3})([-*+]|(\d{1,9})[.)])(?:( +)(?=\S)|\s*$)/;
-const TABLE_DIVIDER = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const DIVIDER_CELL = /^:?-+:?$/;
 const MAX_DEPTH = 8;
 
 /**
@@ -97,7 +98,7 @@ class BlockReader {
     const heading = HEADING.exec(line);
     if (heading) {
       this.at += 1;
-      return { kind: "heading", level: heading[1]?.length ?? 1, text: heading[2] ?? "" };
+      return { kind: "heading", level: heading[1]?.length ?? 1, text: headingText(heading[2] ?? "") };
     }
     if (FENCE.test(line)) return this.code();
     if (RULE.test(line)) {
@@ -106,7 +107,7 @@ class BlockReader {
     }
     if (QUOTE.test(line)) return this.quote();
     if (MARKER.test(line)) return this.list();
-    if (line.includes("|") && TABLE_DIVIDER.test(this.line(1)) && this.line(1).includes("-")) return this.table();
+    if (line.includes("|") && cells(this.line(1)).every((cell) => DIVIDER_CELL.test(cell))) return this.table();
     return this.paragraph();
   }
 
@@ -198,6 +199,14 @@ class BlockReader {
   private startsBlock(line: string): boolean {
     return HEADING.test(line) || FENCE.test(line) || RULE.test(line) || QUOTE.test(line) || MARKER.test(line);
   }
+}
+
+/** A heading's text without the marks that may close it. */
+function headingText(rest: string): string {
+  const text = rest.trim();
+  let end = text.length;
+  while (text[end - 1] === "#") end -= 1;
+  return end === 0 || /\s/.test(text[end - 1] ?? "") ? text.slice(0, end).trimEnd() : text;
 }
 
 function cells(line: string): string[] {

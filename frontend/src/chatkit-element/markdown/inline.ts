@@ -16,7 +16,8 @@ const ESCAPE = /^\\([!-/:-@[-`{-~])/;
 const LINK = /^!?\[((?:[^[\]\\]|\\.|\[[^[\]]*\])*)\]\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/;
 const AUTOLINK = /^<((?:https?:\/\/|mailto:)[^\s<>]+)>/;
 const BARE_URL = /^https?:\/\/[^\s<>]*[^\s<>.,:;!?'")\]*_~]/;
-const BREAK = /^(?: *|\\)\n/;
+// More blanks than these are text: a long run would be looked through from each of them.
+const BREAK = /^(?: {0,100}|\\)\n/;
 const DELIMITERS = [
   { mark: "**", kind: "strong" },
   { mark: "__", kind: "strong" },
@@ -58,7 +59,8 @@ function code(text: string): Match {
   for (let run = runs.exec(text); run !== null; run = runs.exec(text)) {
     if (run[0].length !== mark.length) continue;
     const inner = text.slice(mark.length, run.index).replaceAll("\n", " ");
-    const stripped = /^ .*[^ ].* $/.test(inner) ? inner.slice(1, -1) : inner;
+    const padded = inner.startsWith(" ") && inner.endsWith(" ") && inner.trim() !== "";
+    const stripped = padded ? inner.slice(1, -1) : inner;
     return { length: run.index + mark.length, node: { kind: "code", text: stripped } };
   }
   return { length: mark.length, node: { kind: "text", text: mark } };

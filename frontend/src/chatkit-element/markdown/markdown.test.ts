@@ -49,6 +49,11 @@ describe("Markdown", () => {
   it.each([
     ["plain", "<p>plain</p>"],
     ["# Title #", "<h3>Title</h3>"],
+    ["## C# ##  ", "<h4>C#</h4>"],
+    ["#", "<h3></h3>"],
+    ["#no title", "<p>#no title</p>"],
+    ["a | b\n  :-- | -- \n1", '<div class="table"><table><thead><tr><th class="align-left">a</th><th>b</th></tr></thead><tbody></tbody></table></div><p>1</p>'],
+    ["a | b\n-- | x", "<p>a | b<br>-- | x</p>"],
     ["a\nb", "<p>a<br>b</p>"],
     ["**a** *b* __c__ _d_ ~~e~~", "<p><strong>a</strong> <em>b</em> <strong>c</strong> <em>d</em> <del>e</del></p>"],
     ["snake_case_name and 2 * 3 * 4", "<p>snake_case_name and 2 * 3 * 4</p>"],
@@ -112,6 +117,24 @@ describe("untrusted text", () => {
     const started = performance.now();
     for (const mark of ["*", "_", "`", "[", "**a ", "a**b ", "`a``b", "[a](", "<https://", "> ", "- "]) html(mark.repeat(20_000 / mark.length));
     expect(performance.now() - started).toBeLessThan(5_000);
+  });
+
+  it.each([
+    ["a heading", (blanks: string) => `# a${blanks}x`],
+    ["a fence", (blanks: string) => `~~~${blanks}\``],
+    ["a fence of tildes", (blanks: string) => `${blanks.replaceAll(" ", "~")}\``],
+    ["a table's second line", (blanks: string) => `a|b\n-${blanks}x`],
+    ["a paragraph", (blanks: string) => `a${blanks.slice(1_000)}x`],
+    ["code", (blanks: string) => `\` ${blanks.slice(1_000).replaceAll(" ", "a")}\``],
+  ])("takes a bounded time for a long line: %s", (_, line) => {
+    const text = line(" ".repeat(50_000));
+    const started = performance.now();
+    html(text);
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  it("has no more cells than it names", () => {
+    expect(html(`${"|a".repeat(300)}\n${"|-".repeat(300)}\n${"|b\n".repeat(300)}`).match(/<td/g)).toHaveLength(300);
   });
 });
 

@@ -43,8 +43,9 @@ function itemNode(blocks: readonly Block[]): Node {
 }
 
 function tableNode({ head, align, rows }: Extract<Block, { kind: "table" }>): Node {
+  // Cells that a row leaves out are not made up for: a short text could ask for millions.
   const row = (tag: "th" | "td", cells: readonly string[]) =>
-    h("tr", {}, ...head.map((_, at) => h(tag, { class: align[at] ? `align-${align[at]}` : "" }, ...inline(cells[at] ?? ""))));
+    h("tr", {}, ...cells.slice(0, head.length).map((cell, at) => h(tag, { class: align[at] ? `align-${align[at]}` : "" }, ...inline(cell))));
   return h("div", { class: "table" }, h("table", {}, h("thead", {}, row("th", head)), h("tbody", {}, ...rows.map((cells) => row("td", cells)))));
 }
 

@@ -22,7 +22,8 @@ export interface ActionConfig extends WidgetAction {
 
 export type Renderer = (component: WidgetComponent, context: WidgetContext) => HTMLElement;
 
-const RENDERERS: Readonly<Record<string, Renderer>> = { ...layoutRenderers, ...contentRenderers };
+/** A map: a type may be any word, `constructor` too. */
+const RENDERERS: ReadonlyMap<string, Renderer> = new Map(Object.entries({ ...layoutRenderers, ...contentRenderers }));
 
 /** A component that is not known here says so, and its children are shown all the same. */
 function renderUnknown(component: WidgetComponent, context: WidgetContext): HTMLElement {
@@ -59,7 +60,7 @@ export class WidgetView {
   private render(component: WidgetComponent): HTMLElement {
     const kept = this.nodes.get(component);
     if (kept) return kept;
-    const node = (RENDERERS[component.type] ?? renderUnknown)(component, this.context);
+    const node = (RENDERERS.get(component.type) ?? renderUnknown)(component, this.context);
     this.nodes.set(component, node);
     return node;
   }

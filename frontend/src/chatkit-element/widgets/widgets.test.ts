@@ -42,6 +42,12 @@ describe("widgets", () => {
     expect(view.element.querySelector(".w-unknown .w-title")?.textContent).toBe("inside");
   });
 
+  it.each(["constructor", "__proto__", "toString"])("take %s for a word like any other", (type) => {
+    const { view } = viewOf({ type: "Card", children: [{ type, children: [{ type: "Icon", name: type }] }, { type: "Text", value: "after" }] });
+    expect(view.element.textContent).toBe(`${type} cannot be shown hereafter`);
+    expect(view.element.querySelectorAll("svg circle")).toHaveLength(1);
+  });
+
   it("keep the nodes of what has not changed", () => {
     const { view } = viewOf(CARD);
     const caption = view.element.querySelector(".w-caption");
