@@ -6,9 +6,8 @@ BIN = .venv/bin
 SERVICES = gateway chat-service history-service agent-worker
 EXPORT = $(BIN)/uv export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt
 
-# Settings that may be given on the command line: make up UI=0 WORKERS=3
-export UI WORKERS MESSAGES ROUNDS SECONDS CONCURRENCY BENCH_FOLDER TOKENS_PER_SECOND
-export RUNS STREAMS SEED FAULT_SECONDS RUN_LEASE_SECONDS ONLY RECOVERY KEEPALIVE_SECONDS
+# What is set on the command line (make up UI=0 WORKERS=3) reaches the programs by itself. Exporting it here by name would
+# hand on empty values of what is not set, and hide the ones in .env.
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test check openapi fuzz bench bench-relay bench-history bench-gateway bench-streams faults lock keys service-key clean
@@ -82,7 +81,7 @@ lock: ## Resolve all dependencies anew and write the locks
 		$(EXPORT) --no-dev --package threadkeep-$$service -o deploy/locks/$$service.lock > /dev/null || exit 1; \
 	done
 
-keys: ## Print new secrets for docker-compose.yml: make keys >> .env
+keys: ## Print the secrets that docker-compose.yml needs and .env has not: make keys >> .env
 	@$(BOOTSTRAP) locked
 	@$(BIN)/python -m launcher.keys
 

@@ -16,7 +16,7 @@ from bootstrap.dotenv import wants_page
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import Page
-from bootstrap.steps import machine_environment, say
+from bootstrap.steps import alone_in, machine_environment, say
 
 EXIT_INTERRUPTED = 130
 
@@ -24,28 +24,9 @@ EXIT_INTERRUPTED = 130
 def main(arguments: list[str]) -> int:
     """Run one command; `up` and `down` do not return."""
     root = Path.cwd()
-    environment = Environment(root)
     try:
-        match arguments:
-            case ["up"]:
-                _become_launcher(root, environment, "up", page=wants_page(root, os.environ))  # noqa: TID251 - as typed
-            case ["down"]:
-                _become_launcher(root, environment, "down", page=False)
-            case ["locked"]:
-                environment.prepare(development=True)
-            case ["tools"]:
-                environment.prepare(development=True)
-                Page(root).prepare(build=False)
-            case ["built"]:
-                environment.prepare(development=True)
-                Page(root).prepare(build=True)
-            case ["browser"]:
-                sys.stdout.write(f"{ensure_browser(root, os.environ)}\n")  # noqa: TID251 - as typed
-            case [name] if name in PROGRAMS:
-                sys.stdout.write(f"{ensure_program(PROGRAMS[name], root, os.environ)}\n")  # noqa: TID251 - as typed
-            case _:
-                say("usage: python3 -m bootstrap up|down|locked|tools|built|browser|pgbouncer|nginx|wrk")
-                return 2
+        with alone_in(root):
+            return _run(root, arguments)
     except BootstrapError as error:
         say(f"threadkeep: {error}")
         return 1
@@ -54,6 +35,30 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _run(root: Path, arguments: list[str]) -> int:
+    environment = Environment(root)
+    match arguments:
+        case ["up"]:
+            _become_launcher(root, environment, "up", page=wants_page(root, os.environ))  # noqa: TID251 - as typed
+        case ["down"]:
+            _become_launcher(root, environment, "down", page=False)
+        case ["locked"]:
+            environment.prepare(development=True)
+        case ["tools"]:
+            environment.prepare(development=True)
+            Page(root).prepare(build=False)
+        case ["built"]:
+            environment.prepare(development=True)
+            Page(root).prepare(build=True)
+        case ["browser"]:
+            sys.stdout.write(f"{ensure_browser(root, os.environ)}\n")  # noqa: TID251 - as typed
+        case [name] if name in PROGRAMS:
+            sys.stdout.write(f"{ensure_program(PROGRAMS[name], root, os.environ)}\n")  # noqa: TID251 - as typed
+        case _:
+            say("usage: python3 -m bootstrap up|down|locked|tools|built|browser|pgbouncer|nginx|wrk")
+            return 2
     return 0
 
 

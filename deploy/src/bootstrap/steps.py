@@ -1,10 +1,12 @@
-"""Long steps: run quietly, with a sign of life, and with the last lines of output when they fail."""
+"""Long steps: one at a time, run quietly, with a sign of life, and with the last lines of output when they fail."""
 
+import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bootstrap.errors import BootstrapError
@@ -21,6 +23,22 @@ def say(text: str) -> None:
     """Write a line for the person who waits; standard output is left to answers."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Wait until no other bootstrap works in the folder, and keep others out until the end, or until `exec`."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # of file systems without locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("  Waiting for another make that sets things up here …")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def run_step(

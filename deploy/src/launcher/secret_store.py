@@ -57,7 +57,12 @@ def load_secrets(path: Path) -> Secrets:
 
 def generate_secrets() -> Secrets:
     """Make a new set of secrets without storing it."""
-    return _parsed(_completed({}))
+    return complete_secrets({})
+
+
+def complete_secrets(known: Mapping[str, object]) -> Secrets:
+    """Return known secrets, named as in the file, with new ones for those that are missing; stores nothing."""
+    return _parsed(_completed(known))
 
 
 def _parsed(content: Mapping[str, object]) -> Secrets:

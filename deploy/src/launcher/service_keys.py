@@ -11,7 +11,7 @@ from pathlib import Path
 from contracts.principal import TrustedIssuer
 from launcher.errors import LauncherError, TrustError
 from launcher.settings import load_settings
-from launcher.trust import SERVICE_TRUST, check_service, read_service_trust, read_trust, trust_json
+from launcher.trust import SERVICE_TRUST, check_service, other_services, read_service_trust, read_trust, trust_json
 from service_kit.internal_tokens import generate_signing_key
 
 COMPOSE_TRUST = "HISTORY_TRUST"
@@ -32,7 +32,8 @@ def granted(known: TrustedIssuer | None, name: str, public_key: str, scopes: fro
 def service_key(environment: Mapping[str, str], name: str, scopes: frozenset[str]) -> str:
     """Make a key; returns what to put where, in the form of `.env`. Nothing is stored. Raises TrustError."""
     signing_key, public_key = generate_signing_key()
-    others = read_service_trust(environment.get(SERVICE_TRUST))
+    installed = read_trust(COMPOSE_TRUST, environment.get(COMPOSE_TRUST, "{}"))
+    others = read_service_trust(environment.get(SERVICE_TRUST)) | other_services(installed)
     others[name] = granted(others.get(name), name, public_key, scopes)
     lines = [
         f"# The private key: among the secrets of {name}, and nowhere else.",
@@ -40,9 +41,8 @@ def service_key(environment: Mapping[str, str], name: str, scopes: frozenset[str
         "# What the history-service is told; no secret. For .env, in place of the line that is there:",
         f"{SERVICE_TRUST}='{trust_json(others)}'",
     ]
-    if COMPOSE_TRUST in environment:
-        merged = read_trust(COMPOSE_TRUST, environment[COMPOSE_TRUST]) | others
-        lines.append(f"{COMPOSE_TRUST}='{trust_json(merged)}'")
+    if installed:
+        lines.append(f"{COMPOSE_TRUST}='{trust_json(installed | others)}'")
     return "\n".join(lines) + "\n"
 
 

@@ -85,6 +85,28 @@ def trust_json(issuers: Mapping[str, TrustedIssuer]) -> str:
     )
 
 
+def other_services(trust: Mapping[str, TrustedIssuer]) -> dict[str, TrustedIssuer]:
+    """Return the services in a table of trust that are none of Threadkeep's own."""
+    return {name: issuer for name, issuer in trust.items() if name not in get_args(Service)}
+
+
+def renewed_trust(receiver: Service, secrets: Secrets, table: Mapping[str, TrustedIssuer]) -> str:
+    """Return a receiver's table of trust, brought up to these secrets and this version's scopes.
+
+    A key that the table has stays good beside one that it does not know; other services stay as they are.
+    """
+    fresh = read_trust("INTERNAL_TRUST", internal_trust(receiver, secrets, other_services(table)))
+    return trust_json({name: _beside(table.get(name), issuer) for name, issuer in fresh.items()})
+
+
+def _beside(known: TrustedIssuer | None, fresh: TrustedIssuer) -> TrustedIssuer:
+    if known is None:
+        return fresh
+    if fresh.public_key in {known.public_key, known.rotating_public_key}:
+        return known.model_copy(update={"scopes": fresh.scopes})
+    return fresh.model_copy(update={"public_key": known.public_key, "rotating_public_key": fresh.public_key})
+
+
 def internal_trust(receiver: Service, secrets: Secrets, others: Mapping[str, TrustedIssuer] | None = None) -> str:
     """Return the value of INTERNAL_TRUST for a receiver: the senders' public keys and scopes, as JSON.
 

@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -12,9 +13,8 @@ from bootstrap.debian import PGBOUNCER, ensure_program
 from bootstrap.environment import Environment
 from bootstrap.errors import BootstrapError
 from bootstrap.page import node_version
-from bootstrap.steps import run_step
+from bootstrap.steps import alone_in, run_step
 from launcher.keys import compose_environment
-from launcher.secret_store import generate_secrets
 from launcher.settings import parse_dotenv
 
 COMPOSE = Path(__file__).parents[3] / "docker-compose.yml"
@@ -60,6 +60,26 @@ def test_a_failing_step_shows_its_last_lines(tmp_path: Path, capsys: pytest.Capt
     assert "the reason" in capsys.readouterr().err
 
 
+def test_two_in_one_folder_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told, entered = Event(), Event()
+
+    def say(_: str) -> None:
+        told.set()
+
+    def second() -> None:
+        with alone_in(tmp_path):
+            entered.set()
+
+    monkeypatch.setattr("bootstrap.steps.say", say)
+    with alone_in(tmp_path):
+        thread = Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        assert not entered.is_set()
+    assert entered.wait(10)
+    thread.join()
+
+
 def test_a_browser_that_was_named_must_exist(tmp_path: Path) -> None:
     program = tmp_path / "chromium"
     with pytest.raises(BootstrapError, match="CHROMIUM_PATH"):
@@ -92,7 +112,7 @@ def test_a_pgbouncer_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_the_printed_keys_are_all_that_docker_compose_asks_for() -> None:
     asked = set(re.findall(r"\$\{([A-Z_]+):\?", COMPOSE.read_text()))
-    keys = compose_environment(generate_secrets())
+    keys = compose_environment({})
 
     assert set(keys) == asked
     # As a person stores them, and as Docker reads them: nothing to interpolate, nothing to unquote.
