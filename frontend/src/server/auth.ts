@@ -7,6 +7,7 @@ import type { Pool } from "pg";
 
 import { logAuth } from "./auth-log";
 import { AUTH_SCHEMA, createPool } from "./database";
+import { createOneKey } from "./key-creation";
 import { settings, type Settings } from "./settings";
 
 /**
@@ -31,7 +32,12 @@ export function jwtOptions({ auth, jwt: token }: Settings): JwtOptions {
   };
   if (token.algorithm !== "HS256") {
     const life = { rotationInterval: token.keyRotationSeconds, gracePeriod: token.keyGraceSeconds };
-    return { jwks: { ...keyPair(token.algorithm), ...life }, jwt: claims, disableSettingJwtHeader: true };
+    return {
+      jwks: { ...keyPair(token.algorithm), ...life },
+      jwt: claims,
+      adapter: { createJwk: createOneKey() },
+      disableSettingJwtHeader: true,
+    };
   }
   const secret = new TextEncoder().encode(auth.secret);
   return {
