@@ -14,6 +14,7 @@ import uvicorn
 
 from launcher.children import Command, inherited_environment, spawn, stop
 from launcher.ports import LOOPBACK
+from service_kit.app import KEEP_ALIVE_SECONDS
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -68,9 +69,12 @@ async def serve(app: Callable[..., Any], *, port: int = 0, **options: Any) -> As
     """Serve an ASGI app in the running loop, lifespan included, on a free port unless one is given; gives its address.
 
     A real socket: in-process transports buffer a whole streamed response. `options` are further ones of uvicorn.
+    Idle connections are kept as the services keep theirs: httpx gives them up after 5 s, as uvicorn does by itself, and
+    would ask over one that is just being closed.
     """
-    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "proxy_headers": False}
-    server = PromptServer(uvicorn.Config(app, host=LOOPBACK, port=port, lifespan="on", **quiet, **options))
+    options = {"log_config": None, "access_log": False, "proxy_headers": False, **options}
+    options.setdefault("timeout_keep_alive", KEEP_ALIVE_SECONDS)
+    server = PromptServer(uvicorn.Config(app, host=LOOPBACK, port=port, lifespan="on", **options))
     task = asyncio.create_task(server._serve())  # pyright: ignore[reportPrivateUsage] - serve() takes over signals
     try:
         await eventually(lambda: server.started or task.done(), what="uvicorn started")
