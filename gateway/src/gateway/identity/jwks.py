@@ -32,7 +32,7 @@ FIRST_FETCH_RETRY_SECONDS = 1.0
 
 MAX_BODY_BYTES = 131_072
 MAX_KEYS = 128
-"""More than Better Auth publishes (100). It is many when requests come together at a rotation: each makes a key."""
+"""More than Better Auth publishes (100): at a rotation, many who make tokens may make a key each."""
 
 MAX_KEY_ID_LENGTH = 256
 RSA_BITS = range(2048, 8193)
