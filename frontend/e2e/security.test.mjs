@@ -232,7 +232,8 @@ test("the session is a cookie that no script and no other site gets, and hostile
     await page.goto(`${BASE_URL}/dashboard`);
     await signOut(page);
     await page.goBack();
-    await page.waitForURL((url) => url.pathname === "/sign-in");
+    // Not the page that signing out has led to: the one that the page before it leads to now.
+    await page.waitForURL((url) => url.pathname === "/sign-in" && url.searchParams.get("next") === "/dashboard");
     await signUp(page);
     await tab.bringToFront();
     await tab.getByText("Nothing here yet").waitFor();
