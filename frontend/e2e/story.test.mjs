@@ -119,6 +119,9 @@ test("a person signs up, adds a task in the chat, and finds everything again", a
     await list.goto(page.url());
     await list.locator(".bubble").first().waitFor();
     await say(list, "/words 2");
+    // What is not stored yet cannot be found.
+    await list.locator(".bubble").filter({ hasText: "/words 2" }).waitFor();
+    await answered(list);
     // Without a screen, every page has the focus all the time.
     await page.evaluate(() => window.dispatchEvent(new Event("focus")));
     await chat.locator(".bubble").filter({ hasText: "/words 2" }).waitFor();
